@@ -70,17 +70,22 @@ system_packages() {
 }
 
 python_packages() {
-    local python
+    local python log
     if ! "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
         python=$(find_python)
         say "making .venv with $("$python" --version)"
         "$python" -m venv --clear "$venv"
     fi
     say "installing Python packages (fresh: about 1 GB, some minutes)"
-    "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
-        --editable "$root[test]" |
-        sed -un -e '/\.metadata/d' -e 's/^ *Downloading \([^ ]*\) *\((.*)\)\{0,1\}.*/setup:   \1 \2/p' ||
-        die "pip could not install the packages of setup.cfg; its message is above"
+    log=$(mktemp)
+    if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
+        --editable "$root[test]" 2>"$log" |
+        sed -un -e '/\.metadata/d' -e 's/^ *Downloading \([^ ]*\) *\((.*)\)\{0,1\}.*/setup:   \1 \2/p'; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        die "pip could not install the packages of setup.cfg"
+    fi
+    rm -f "$log"
 }
 
 # Two set-ups at once (a demo and a test in the same clone) take turns.
