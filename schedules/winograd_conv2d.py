@@ -1,0 +1,155 @@
+"""Schedules of ``winograd_conv2d``: the space of knobs, what is legal, and the template.
+
+for tile block: [for channel group: pad rows, transform]; for co block: [for element, tiles of the
+GEMM: micro-kernel]; inverse transform. One block's transformed input stays in L1 or L2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Knobs = dict[str, Any]
+
+# (tiles p, channels co) of the register tile for vectors of 4 lanes. With 32 registers: up to 24
+# accumulators, and operands; 16x12 spilled on every core (55.5 instead of 20.7 Mcycles on A53).
+_TILES_32 = [[12, 8], [8, 12], [16, 4], [4, 16], [8, 8], [4, 24], [4, 20], [24, 4], [20, 4]]
+_TILES_16 = [[8, 4], [4, 8], [4, 4], [12, 4], [4, 12]]
+_MAX_WASTE = 1.15  # of the least padding that any option of the same knob needs
+
+
+def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
+    """Sketches: ``packed`` (vectors along channels) and ``phased`` (vectors along tiles)."""
+    lanes = target.vector_lanes
+    tiles = _TILES_32 if target.vector_registers == 32 else _TILES_16
+    scale = lanes // 4
+    common = {
+        "m": [[2, 2], [4, 4], [6, 6], [4, 2], [2, 4]],
+        "lanes": [lanes],
+        "tile": [[p, co * scale] for p, co in tiles],
+        "block_p": [0, 1, 2, 3, 4, 6, 8, 12, 16],
+        "block_co": [0, 1, 2, 3, 4, 8, 16, 32],
+        "order": ["co_outer", "p_outer"],
+        "unroll_k": [1, 2, 4, 8],
+        "v_layout": ["element", "tile"],
+        "pad_at": ["channel", "block"],
+        "read_weights": [False, True],
+        "pipeline": [False, True],
+    }
+    return {"packed": dict(common), "phased": dict(common)}
+
+
+def legal(w: Any, target: Any, knobs: Knobs) -> bool:
+    """Whether the padding that the tiles need is near the least, and loops divide."""
+    lanes, (tile_p, tile_co) = knobs["lanes"], knobs["tile"]
+    if _round_up(w.ci, lanes) % knobs["unroll_k"] or tile_co % lanes:
+        return False
+    if knobs["sketch"] == "phased" and tile_p % lanes:
+        return False
+    if tile_p * tile_co // lanes * knobs["unroll_k"] > 200:  # the body must stay in the I-cache
+        return False
+    tiles_h, tiles_w = -(-w.out_h // knobs["m"][0]), -(-w.out_w // knobs["m"][1])
+    if knobs["sketch"] == "phased":
+        tiles_w = _round_up(tiles_w, lanes)
+    p_tiles, co_tiles = -(-tiles_h * tiles_w // tile_p), -(-w.co // tile_co)
+    return _fits(p_tiles, knobs["block_p"]) and _fits(co_tiles, knobs["block_co"])
+
+
+def _fits(tiles: int, block: int) -> bool:
+    return block < tiles and (not block or _round_up(tiles, block) <= tiles * _MAX_WASTE)
+
+
+def _round_up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple
+
+
+def default(w: Any, target: Any) -> Knobs:
+    """What an untuned shape gets: F(4,3), or F(2,3) where that wastes less of a small image."""
+    lanes, scale = target.vector_lanes, target.vector_lanes // 4
+    m = 4 if min(w.out_h, w.out_w) > 8 else 2
+    tile = [8, 8 * scale] if target.vector_registers == 32 else [4, 8 * scale]
+    unroll = next(k for k in (4, 2, 1) if _round_up(w.ci, lanes) % k == 0)
+    knobs: Knobs = {
+        "sketch": "packed", "m": [m, m], "lanes": lanes, "tile": tile, "block_p": 0, "block_co": 0,
+        "order": "co_outer", "unroll_k": unroll, "v_layout": "element", "pad_at": "channel",
+        "read_weights": False, "pipeline": False,
+    }  # fmt: skip
+    return knobs
+
+
+def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
+    """Schedules the four blocks ``pack_input``, ``transform``, ``gemm``, ``inverse`` in place."""
+    lanes, (tile_p, tile_co) = knobs["lanes"], knobs["tile"]
+    gemm, inverse = sch.get_sblock("gemm"), sch.get_sblock("inverse")
+    transform, pack = sch.get_sblock("transform"), sch.get_sblock("pack_input")
+
+    n, p, co = sch.get_loops(inverse)
+    p_block, p_in = _split_blocks(sch, p, knobs["block_p"] * tile_p)
+    co_block, co_in = _split_blocks(sch, co, knobs["block_co"] * tile_co)
+    co_in, co_lane = sch.split(co_in, [None, lanes])
+    sch.reorder(n, p_block, co_block, p_in, co_in, co_lane)
+    if int(sch.mod["main"].params[-1].shape[1]) % lanes == 0:
+        sch.vectorize(co_lane)  # otherwise lanes of the last vector must not be stored
+    sch.parallel(p_block if knobs["block_p"] else co_block)  # refused once other blocks are inside
+    sch.compute_at(gemm, co_block, preserve_unit_loops=True)
+    sch.compute_at(transform, p_block, preserve_unit_loops=True)
+    _schedule_input(sch, knobs, transform, pack, p_block)
+    _schedule_gemm(sch, knobs, gemm, tile_p, tile_co)
+
+
+def _split_blocks(sch: Any, loop: Any, size: int) -> Any:
+    return sch.split(loop, [None, size] if size else [1, None])
+
+
+def _schedule_input(sch: Any, knobs: Knobs, transform: Any, pack: Any, p_block: Any) -> None:
+    loops = sch.get_loops(transform)
+    if knobs["sketch"] == "packed":
+        p_in, channel, lane = loops[-3:]
+        sch.reorder(channel, p_in)
+    else:
+        channel, p_in = loops[-2:]
+        p_in, lane = sch.split(p_in, [None, knobs["lanes"]])
+    sch.compute_at(pack, channel if knobs["pad_at"] == "channel" else p_block)
+    sch.vectorize(lane)
+
+
+def _schedule_gemm(sch: Any, knobs: Knobs, gemm: Any, tile_p: int, tile_co: int) -> None:
+    lanes = knobs["lanes"]
+    e, p, co, k = sch.get_loops(gemm)[-4:]
+    p_tile, p_in = sch.split(p, [None, tile_p])
+    co_tile, co_in = sch.split(co, [None, tile_co])
+    co_in, co_lane = sch.split(co_in, [None, lanes])
+    k_out, k_in = sch.split(k, [None, knobs["unroll_k"]])
+    outer = [co_tile, p_tile] if knobs["order"] == "co_outer" else [p_tile, co_tile]
+    sch.reorder(e, *outer, k_out, k_in, p_in, co_in, co_lane)
+    accumulators = sch.cache_write(gemm, 0, "local")
+    sch.reverse_compute_at(accumulators, outer[-1])
+    # The transformed input must be read as vectors, or it becomes one scalar load a multiply.
+    for operand in [0, 1] if knobs["read_weights"] else [0]:
+        _read_as_vectors(sch, gemm, operand, k_in, lanes)
+    sch.unroll(k_in)
+    sch.unroll(p_in)
+    sch.unroll(co_in)
+    sch.vectorize(co_lane)
+    *_, row, column = sch.get_loops(accumulators)
+    column, lane = sch.split(column, [None, lanes])
+    sch.unroll(row)
+    sch.unroll(column)
+    sch.vectorize(lane)
+    if knobs["pipeline"]:
+        sch.annotate(
+            k_in, "software_pipeline_stage", [0, 0, 1] if knobs["read_weights"] else [0, 1]
+        )
+        sch.annotate(
+            k_in, "software_pipeline_order", [0, 1, 2] if knobs["read_weights"] else [0, 1]
+        )
+    sch.decompose_reduction(gemm, k_out)
+
+
+def _read_as_vectors(sch: Any, gemm: Any, operand: int, at: Any, lanes: int) -> None:
+    copy = sch.cache_read(gemm, operand, "local")
+    sch.compute_at(copy, at)
+    depth = len(sch.get_loops(gemm)) - 3  # the loops above the register tile
+    fused = sch.fuse(*sch.get_loops(copy)[depth:])
+    vectors, lane = sch.split(fused, [None, lanes])
+    sch.unroll(vectors)
+    sch.vectorize(lane)

@@ -1,0 +1,173 @@
+"""What the convolutions share: the workload, its key, the numpy reference, test data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvm_ops.errors import InputError
+from tvm_ops.operators._epilogue import ACTIVATIONS, activate
+
+Pair = tuple[int, int]
+Float64 = NDArray[np.float64]
+Array = NDArray[Any]
+
+_PAIRS = {"k": "kernel", "s": "stride", "p": "pad", "d": "dilation"}
+_FIELD = re.compile(r"(n|ci|co|h|w|g|k|s|p|d)(\d+)(?:x(\d+))?")
+
+
+@dataclass(frozen=True)
+class ConvWorkload:
+    """A 2-d convolution of x[n, ci, h, w] with weights[co, ci / groups, kh, kw], plus bias[co].
+
+    ``pad`` is symmetric, (rows, columns). The result is y[n, co, oh, ow] after ``activation``
+    (none, relu, relu6, hswish), which is relu in a key that names none.
+    """
+
+    n: int
+    ci: int
+    h: int
+    w: int
+    co: int
+    kernel: Pair = (3, 3)
+    stride: Pair = (1, 1)
+    pad: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    activation: str = "relu"
+    dtype: ClassVar[str] = "f32"
+
+    def __post_init__(self) -> None:
+        self._require(
+            min(self.n, self.ci, self.h, self.w, self.co) >= 1, "sizes must be at least 1"
+        )
+        self._require(
+            min(*self.kernel, *self.stride, *self.dilation, self.groups) >= 1,
+            "kernel, stride, dilation and groups must be at least 1",
+        )
+        self._require(min(self.pad) >= 0, "padding must not be negative")
+        self._require(
+            self.ci % self.groups == 0 and self.co % self.groups == 0,
+            f"groups {self.groups} must divide ci {self.ci} and co {self.co}",
+        )
+        self._require(
+            self.activation in ACTIVATIONS,
+            f"activation '{self.activation}' is none of {', '.join(ACTIVATIONS)}",
+        )
+        for size, k, p, d in zip(
+            (self.h, self.w), self.kernel, self.pad, self.dilation, strict=True
+        ):
+            self._require(
+                (k - 1) * d + 1 <= size + 2 * p,
+                f"kernel {k} (dilation {d}) is larger than the padded input {size + 2 * p}",
+            )
+
+    def _require(self, fits: bool, why: str) -> None:
+        if not fits:
+            raise InputError(f"workload {self.shape_key}: {why}")
+
+    @property
+    def out_h(self) -> int:
+        return self._out(self.h, 0)
+
+    @property
+    def out_w(self) -> int:
+        return self._out(self.w, 1)
+
+    def _out(self, size: int, axis: int) -> int:
+        reach = (self.kernel[axis] - 1) * self.dilation[axis] + 1
+        return (size + 2 * self.pad[axis] - reach) // self.stride[axis] + 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of the plain algorithm, whatever the kernel does instead."""
+        taps = self.kernel[0] * self.kernel[1] * self.ci // self.groups
+        return self.n * self.co * self.out_h * self.out_w * taps
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        return self.n, self.ci, self.h, self.w
+
+    @property
+    def weights_shape(self) -> tuple[int, int, int, int]:
+        return self.co, self.ci // self.groups, *self.kernel
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        return self.n, self.co, self.out_h, self.out_w
+
+    @property
+    def shape_key(self) -> str:
+        """``n1_ci64_h56_w56_co64_k3_s1_p1``; then, where not the default, ``_d2 _g4 _none``."""
+        sizes = [f"n{self.n}", f"ci{self.ci}", f"h{self.h}", f"w{self.w}", f"co{self.co}"]
+        pairs = [f"k{_pair(self.kernel)}", f"s{_pair(self.stride)}", f"p{_pair(self.pad)}"]
+        rest = [f"d{_pair(self.dilation)}"] if self.dilation != (1, 1) else []
+        rest += [f"g{self.groups}"] if self.groups != 1 else []
+        rest += [self.activation] if self.activation != "relu" else []
+        return "_".join(sizes + pairs + rest)
+
+    @classmethod
+    def parse(cls, text: str) -> ConvWorkload:
+        """The inverse of ``shape_key``; raises ``InputError``."""
+        values: dict[str, Any] = {}
+        for token in text.split("_"):
+            match = _FIELD.fullmatch(token)
+            if token in ACTIVATIONS:
+                name, value = "activation", token
+            elif match and (match[1] in _PAIRS or not match[3]):
+                name = _PAIRS.get(match[1], "groups" if match[1] == "g" else match[1])
+                value = (
+                    (int(match[2]), int(match[3] or match[2]))
+                    if match[1] in _PAIRS
+                    else int(match[2])
+                )
+            else:
+                raise InputError(f"workload '{text}': '{token}' is no field of a convolution's key")
+            if name in values:
+                raise InputError(f"workload '{text}': '{name}' is given twice")
+            values[name] = value
+        missing = [
+            f.name
+            for f in fields(cls)
+            if f.name in ("n", "ci", "h", "w", "co") and f.name not in values
+        ]
+        missing += [name for name in ("kernel", "stride", "pad") if name not in values]
+        if missing:
+            raise InputError(f"workload '{text}': {', '.join(missing)} missing")
+        return cls(**values)
+
+
+def _pair(value: Pair) -> str:
+    return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
+
+
+def conv_reference(w: ConvWorkload, x: Array, weights: Array, bias: Array) -> Float64:
+    """y[n, co, oh, ow] in float64 from NCHW, OIHW and [co] arrays; numpy only."""
+    (kh, kw), (sh, sw), (dh, dw) = w.kernel, w.stride, w.dilation
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (w.pad[0],) * 2, (w.pad[1],) * 2))
+    grouped = weights.astype(np.float64).reshape(
+        w.groups, w.co // w.groups, w.ci // w.groups, kh, kw
+    )
+    split = padded.reshape(w.n, w.groups, w.ci // w.groups, *padded.shape[2:])
+    y = np.zeros((w.n, w.groups, w.co // w.groups, w.out_h, w.out_w))
+    for i in range(kh):
+        for j in range(kw):
+            rows = slice(i * dh, i * dh + (w.out_h - 1) * sh + 1, sh)
+            cols = slice(j * dw, j * dw + (w.out_w - 1) * sw + 1, sw)
+            taps = split[..., rows, cols]
+            y += np.einsum("ngchw,goc->ngohw", taps, grouped[..., i, j], optimize=True)
+    y = y.reshape(w.output_shape) + bias.astype(np.float64)[None, :, None, None]
+    return activate(w.activation, y)
+
+
+def conv_data(w: ConvWorkload, seed: int = 0) -> tuple[Array, Array, Array]:
+    """Seeded x, weights, bias of float32; the weights are scaled so that outputs are of size 1."""
+    rng = np.random.default_rng(seed)
+    fan_in = w.ci // w.groups * w.kernel[0] * w.kernel[1]
+    x = rng.standard_normal(w.input_shape, np.float32)
+    weights = rng.standard_normal(w.weights_shape, np.float32) / np.float32(np.sqrt(fan_in))
+    return x, weights, rng.standard_normal(w.co, np.float32)

@@ -1,0 +1,39 @@
+"""Where an operator's compute definition and its schedule template meet."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import Any
+
+import schedules
+from tvm_ops.operators import get_operator
+from tvm_ops.task import Knobs, Task
+
+
+def schedule_names() -> list[str]:
+    """Base names of all templates, sorted; files that start with an underscore are shared parts."""
+    found = pkgutil.iter_modules(schedules.__path__)
+    return sorted(m.name for m in found if not m.name.startswith("_"))
+
+
+def get_schedule(operator: str) -> ModuleType:
+    """The template of that base name: ``space``, ``legal``, ``default``, ``schedule``."""
+    return importlib.import_module(f"schedules.{operator}")
+
+
+def default_knobs(task: Task) -> Knobs:
+    """What an untuned task is built with."""
+    knobs: Knobs = get_schedule(task.operator).default(task.workload, task.target)
+    return knobs
+
+
+def instantiate(task: Task, knobs: Knobs) -> Any:
+    """The scheduled PrimFunc of (task, knobs); what TVM refuses is raised as it is."""
+    from tvm import s_tir
+
+    operator = get_operator(task.operator)
+    sch = s_tir.Schedule(operator.compute(task.workload, knobs), debug_mask="none")
+    get_schedule(task.operator).schedule(sch, knobs, task.target)
+    return sch.mod["main"]
