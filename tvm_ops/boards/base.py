@@ -1,0 +1,139 @@
+"""What all boards share: the interface, the result, and how bench is called and read."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvm_ops.process import Finished
+from tvm_ops.targets import Target
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run of bench.
+
+    ``seconds`` and ``cycles`` have one value per repeat, in order; either is None where the board
+    does not know it, and both are None for a run that failed or was cut off. ``outputs`` maps the
+    name of the output to its array. ``error`` is one line, None for a run that ended well or was
+    cut off at its cycle limit (``cut_off``).
+    """
+
+    board: str
+    seconds: list[float] | None = None
+    cycles: list[int] | None = None
+    outputs: dict[str, Array] = field(default_factory=dict)
+    error: str | None = None
+    cut_off: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one kind of board reports of a finished program; None for what it does not know."""
+
+    finished: Finished
+    cycles: list[int] | None = None
+    cut_off: bool = False
+
+
+class Board(ABC):
+    """Runs bench programs of one target."""
+
+    name: str
+    """``modelled``, ``host`` or ``emulated``."""
+    times_wall_clock: bool
+    """Whether the seconds that bench itself measures mean anything."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What a table says of where its figures come from."""
+
+    @abstractmethod
+    def execute(
+        self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None, env: dict[str, str]
+    ) -> Measured:
+        """Run any program of the target; ``cycle_limit`` cuts a region off, where it can."""
+
+    def run(
+        self,
+        program: Path,
+        *,
+        task: str | None = None,
+        inputs: Mapping[str, Array | Path] | None = None,
+        output: tuple[str, tuple[int, ...], str] | None = None,
+        warmup: int = 1,
+        repeat: int = 1,
+        threads: int = 1,
+        timeout: float = 60.0,
+        cycle_limit: int | None = None,
+    ) -> RunResult:
+        """Run one task of a bench program; what goes wrong in it is the result's ``error``.
+
+        ``inputs`` maps argument names to arrays in the kernel's own layout, or to files that hold
+        them; the others are random. ``output`` is the (name, shape, dtype) of the argument to read
+        back. ``timeout`` is in seconds; ``cycle_limit``, for one repeat, matters on the modelled
+        board only.
+        """
+        with tempfile.TemporaryDirectory(prefix="tvm_ops-run-") as folder:
+            scratch = Path(folder)
+            argv = [str(Path(program).resolve()), "--json", str(scratch / "result.json")]
+            argv += ["--warmup", str(warmup), "--repeat", str(repeat), "--threads", str(threads)]
+            argv += ["--task", task] if task else []
+            for name, value in (inputs or {}).items():
+                argv += ["--input", f"{name}={_as_file(name, value, scratch)}"]
+            if output:
+                argv += ["--output", str(scratch / "output.bin")]
+            measured = self.execute(argv, timeout=timeout, cycle_limit=cycle_limit, env={})
+            return self._result(measured, scratch, output, repeat, timeout)
+
+    def _result(
+        self,
+        measured: Measured,
+        scratch: Path,
+        output: tuple[str, tuple[int, ...], str] | None,
+        repeat: int,
+        timeout: float,
+    ) -> RunResult:
+        if measured.cut_off:
+            return RunResult(self.name, cut_off=True)
+        error = measured.finished.failure
+        if measured.finished.timed_out:
+            error = f"timed out after {timeout:g} s"
+        if error:
+            return RunResult(self.name, error=error)
+        cycles = measured.cycles
+        if cycles is not None and len(cycles) != repeat:
+            return RunResult(self.name, error=f"{len(cycles)} regions for {repeat} repeats")
+        seconds = None
+        if cycles is not None:
+            seconds = [c / self.target.clock_ghz / 1e9 for c in cycles]
+        elif self.times_wall_clock:
+            seconds = json.loads((scratch / "result.json").read_text())["seconds"]
+        outputs = {}
+        if output:
+            name, shape, dtype = output
+            outputs[name] = np.fromfile(scratch / "output.bin", dtype).reshape(shape)
+        return RunResult(self.name, seconds, cycles, outputs)
+
+
+def _as_file(name: str, value: Array | Path, scratch: Path) -> Path:
+    """The array as raw little-endian bytes."""
+    if isinstance(value, Path):
+        return value.resolve()
+    path = scratch / f"{name}.bin"
+    value.astype(value.dtype.newbyteorder("<"), copy=False).tofile(path)
+    return path

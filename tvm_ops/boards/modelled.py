@@ -1,0 +1,49 @@
+"""The modelled board: qemu-user with the project's timing model; deterministic, one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tvm_ops.boards.base import Board, Measured
+from tvm_ops.errors import InputError
+from tvm_ops.process import Finished
+from tvm_ops.targets import Target
+from tvm_ops.toolchain import sysroot
+
+
+class ModelledBoard(Board):
+    """Cycles come from the model, seconds from them and the target's clock."""
+
+    name = "modelled"
+    times_wall_clock = False
+
+    def __init__(self, target: Target) -> None:
+        if target.isa == "armv7":
+            raise InputError(
+                f"timing of ARMv7 is not modelled yet; for {target.name} use board emulated "
+                "(correctness only)"
+            )
+        if not target.modelled:
+            raise InputError(f"{target.name} has no timing model; use board host")
+        super().__init__(target)
+
+    @property
+    def label(self) -> str:
+        return f"modelled {self.target.core} at {self.target.clock_ghz:g} GHz, one thread"
+
+    def execute(
+        self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None, env: dict[str, str]
+    ) -> Measured:
+        from tvm_ops.board_model import execute
+
+        done = execute(
+            self.target,
+            list(argv),
+            sysroot=sysroot(self.target),
+            cycle_limit=cycle_limit,
+            timeout=timeout,
+            env=env,
+        )
+        finished = Finished(done.exit_code, done.stdout, done.stderr, done.timed_out)
+        regions = sorted(done.regions, key=lambda region: region.id)
+        return Measured(finished, [int(region.cycles) for region in regions], done.cut_off)
