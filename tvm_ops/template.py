@@ -37,3 +37,9 @@ def instantiate(task: Task, knobs: Knobs) -> Any:
     sch = s_tir.Schedule(operator.compute(task.workload, knobs), debug_mask="none")
     get_schedule(task.operator).schedule(sch, knobs, task.target)
     return sch.mod["main"]
+
+
+def kernel_arguments(task: Task, knobs: Knobs) -> list[tuple[str, tuple[int, ...], str]]:
+    """Name, shape and type of what the kernel takes: x, packed weights, packed bias, y."""
+    func = get_operator(task.operator).compute(task.workload, knobs)
+    return [(b.name, tuple(int(s) for s in b.shape), str(b.dtype)) for b in func.params]
