@@ -36,8 +36,11 @@ def _drawn(
     from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", header_style="bold")
-    for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for i, name in enumerate(columns):
+        # Where it gets narrow, the names in the first column stay in one piece.
+        table.add_column(name, overflow="fold", no_wrap=i == 0)
+        if name in right:
+            table.columns[i].justify = "right"
     for row in rows:
         # Text, because a name like [a] in a plain string would be taken for markup.
         table.add_row(*(Text(cell) for cell in row))

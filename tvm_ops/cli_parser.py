@@ -94,15 +94,14 @@ class _Version(argparse.Action):
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command line, with ``call``, the verb's function; or an ``InputError``."""
-    verbs = {"doctor": _doctor, "list": _list_verb}
     parser = Parser(prog="tvm-ops", description=_ABOUT, epilog=_EXAMPLES)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
     group = parser.add_subparsers(metavar="VERB", parser_class=Parser, required=True, dest="verb")
-    for add in verbs.values():
+    for add in VERBS.values():
         add(group)
     if argv and not argv[0].startswith("-"):
         try:
-            known_name("verb", argv[0], verbs)
+            known_name("verb", argv[0], VERBS)
         except argparse.ArgumentTypeError as error:
             raise InputError(str(error)) from None
     return parser.parse_args(argv)
@@ -134,3 +133,6 @@ def _list_verb(verbs: Verbs) -> None:
     parser = _verb(verbs, "list", cli_verbs.list_names, about, "example:\n  tvm-ops list targets")
     parser.add_argument("what", type=_list, metavar="WHAT", help=", ".join(LISTS))
     _json_option(parser)
+
+
+VERBS = {"doctor": _doctor, "list": _list_verb}

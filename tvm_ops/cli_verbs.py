@@ -17,7 +17,7 @@ def doctor(arguments: Namespace) -> int:
     from tvm_ops.doctor import examine
 
     findings = examine()
-    rows = [[f.group, f.name, f.state, f.found, f.hint] for f in findings]
+    rows = [[f.area, f.name, f.state, f.found, f.hint] for f in findings]
     print_table(["area", "what", "state", "found", "how to get it"], rows)
     missing = [f.name for f in findings if f.state == "missing"]
     print(f"\nmissing: {', '.join(missing)}" if missing else "\nall there")

@@ -48,7 +48,7 @@ class Finding:
     ``later`` (made by the project itself on first use); ``hint`` is the command or the reason.
     """
 
-    group: str
+    area: str
     name: str
     state: str
     found: str
