@@ -17,11 +17,19 @@ ROOT = Path(__file__).resolve().parent.parent
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 
+
+def project_files() -> list[str]:
+    """The project's files relative to ``ROOT``: tracked by git, or new and not ignored."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def tvm_ops(tmp_path: Path) -> RunCli:
+def run_cli(tmp_path: Path) -> RunCli:
     """Run ``tvm-ops ARGUMENTS`` as its own process in an empty folder, ``tmp_path``."""
 
     def run(
@@ -42,11 +50,11 @@ def tvm_ops(tmp_path: Path) -> RunCli:
 
 
 @pytest.fixture
-def refused(tvm_ops: RunCli) -> Callable[..., str]:
+def refused(run_cli: RunCli) -> Callable[..., str]:
     """Run a command line that must be refused: exit 2, nothing printed but one line, given back."""
 
     def run(*arguments: object, **options: object) -> str:
-        done = tvm_ops(*arguments, **options)
+        done = run_cli(*arguments, **options)
         assert done.returncode == 2, done.stderr
         assert done.stdout == ""
         assert done.stderr.startswith("tvm-ops: error: ")

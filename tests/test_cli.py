@@ -23,23 +23,23 @@ from tvm_ops.targets import NAMES
 COMMAND = [sys.executable, "-m", "tvm_ops"]
 
 
-def test_help_comes_at_once(tvm_ops):
-    tvm_ops("--help")  # compiles the modules
+def test_help_comes_at_once(run_cli):
+    run_cli("--help")  # compiles the modules
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        assert tvm_ops("--help").returncode == 0
+        assert run_cli("--help").returncode == 0
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.3
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself(tvm_ops, verb):
-    done = tvm_ops(verb, "--help")
+def test_every_verb_explains_itself(run_cli, verb):
+    done = run_cli(verb, "--help")
     assert done.returncode == 0
     assert f"usage: tvm-ops {verb}" in done.stdout
     assert "example" in done.stdout
-    assert verb in tvm_ops("--help").stdout
+    assert verb in run_cli("--help").stdout
 
 
 def test_the_installed_command_is_the_same():
@@ -71,8 +71,8 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(refused):
     assert "two\\nlines\\x1b[31m" in line
 
 
-def test_lists_are_tables_and_json(tvm_ops, tmp_path):
-    done = tvm_ops("list", "targets", "--json", "targets.json")
+def test_lists_are_tables_and_json(run_cli, tmp_path):
+    done = run_cli("list", "targets", "--json", "targets.json")
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["target", *NAMES]
     facts = json.loads((tmp_path / "targets.json").read_text())
@@ -112,8 +112,8 @@ def test_a_full_disk_is_one_line():
     assert done.returncode == 2
 
 
-def test_an_ascii_terminal_is_no_error(tvm_ops):
-    done = tvm_ops("list", "operators", env={"PYTHONIOENCODING": "ascii"})
+def test_an_ascii_terminal_is_no_error(run_cli):
+    done = run_cli("list", "operators", env={"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0
     assert done.stdout.isascii()
 

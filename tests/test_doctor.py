@@ -19,8 +19,8 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_everything_is_there_where_the_tests_run(tvm_ops, tmp_path):
-    done = tvm_ops("doctor", "--json", "facts.json")
+def test_everything_is_there_where_the_tests_run(run_cli, tmp_path):
+    done = run_cli("doctor", "--json", "facts.json")
     assert done.returncode == 0, done.stdout
     assert done.stdout.endswith("all there\n")
     facts = json.loads((tmp_path / "facts.json").read_text())
@@ -30,8 +30,8 @@ def test_everything_is_there_where_the_tests_run(tvm_ops, tmp_path):
     ).items()
 
 
-def test_a_missing_program_is_named_with_its_package(tvm_ops, tmp_path):
-    done = tvm_ops("doctor", env={"PATH": str(tmp_path), "TVM_OPS_CACHE": str(tmp_path / "c")})
+def test_a_missing_program_is_named_with_its_package(run_cli, tmp_path):
+    done = run_cli("doctor", env={"PATH": str(tmp_path), "TVM_OPS_CACHE": str(tmp_path / "c")})
     assert done.returncode == 1
     line = next(s for s in done.stdout.splitlines() if "arm-linux-gnueabihf-g++" in s)
     assert "missing" in line

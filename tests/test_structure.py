@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, project_files
 
 from tvm_ops.operators import operator_names
 
@@ -27,12 +27,6 @@ REGISTRIES = re.compile(r"pypi" r"\.org|deb\.debian" r"\.org|registry\.npmjs")
 
 def relative(path) -> str:
     return str(path.relative_to(ROOT))
-
-
-def tracked_files() -> list[str]:
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
 def test_each_operator_has_a_schedule():
@@ -76,7 +70,7 @@ def test_files_are_of_a_size_to_read():
 
 def test_no_file_names_a_machine_or_a_registry():
     hits = []
-    for name in tracked_files():
+    for name in project_files():
         try:
             lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError:

@@ -34,6 +34,7 @@ PROGRAMS = (
 )
 # What the cache holds: its folders' names, what they are, and the size of making one.
 CACHED = (
+    ("runtime-", "board runtime, compiled", "seconds"),
     ("plugin-", "timing model, compiled", "seconds"),
     ("sysroot-common-", "ARM libraries and peers", "95 MB of downloads"),
     ("sysroot-", "board sysroots", "seconds"),
