@@ -211,7 +211,9 @@ def _parts() -> _Parts:
             pass
 
         def apply(self, trace: Any, _rand_state: int) -> Any:
-            choices = [i for i in trace.insts if i.kind.name == "SampleCategorical" and len(i.attrs[0]) > 1]
+            choices = [
+                i for i in trace.insts if i.kind.name == "SampleCategorical" and len(i.attrs[0]) > 1
+            ]
             if not choices:
                 return None
             choice = self.random.choice(choices)

@@ -1,0 +1,145 @@
+"""The tuning log: one JSON object a line, for a target and an operator; appended, never rewritten."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tvm_ops.errors import InputError
+from tvm_ops.task import Knobs, Task
+from tvm_ops.tuning.search import check_knobs
+
+ROOT = Path(__file__).resolve().parents[2] / "tuning_logs"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial.
+
+    ``seconds`` has every sample, empty where the trial failed; ``cycles`` is None on a board that
+    does not count them. ``max_error`` is the largest difference to the float64 reference over the
+    largest output, None where no output was compared; ``checked`` says that it was in bounds.
+    """
+
+    task: str
+    target: str
+    knobs: Knobs
+    seconds: list[float]
+    cycles: int | None
+    board: str
+    error: str | None
+    checked: bool
+    max_error: float | None
+    tvm: str
+    time: str
+
+    @property
+    def cost(self) -> float | None:
+        """Median seconds of a trial that may be chosen; None for any other."""
+        usable = self.checked and not self.error and self.seconds
+        return statistics.median(self.seconds) if usable else None
+
+    def to_line(self) -> str:
+        return json.dumps(asdict(self), allow_nan=False) + "\n"
+
+
+def new_record(
+    task: Task,
+    knobs: Knobs,
+    board: str,
+    *,
+    seconds: list[float] | None = None,
+    cycles: int | None = None,
+    error: str | None = None,
+    max_error: float | None = None,
+) -> Record:
+    """A record of now; it counts as checked where a result was compared and no error is given."""
+    return Record(
+        task=task.key,
+        target=task.target.name,
+        knobs=knobs,
+        seconds=seconds or [],
+        cycles=cycles,
+        board=board,
+        error=error,
+        checked=error is None and max_error is not None,
+        max_error=max_error,
+        tvm=version("apache-tvm"),
+        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def log_path(root: Path, target: str, operator: str) -> Path:
+    """``ROOT/TARGET/OPERATOR.jsonl``."""
+    return root / target / f"{operator}.jsonl"
+
+
+def parse_line(line: str, where: str) -> Record:
+    """The record of one line; raises ``InputError`` that names ``where``."""
+    try:
+        values: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where}: no JSON ({error.msg} at column {error.colno})") from None
+    names = [f.name for f in fields(Record)]
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: a record is an object with {', '.join(names)}")
+    unknown, missing = sorted(set(values) - set(names)), sorted(set(names) - set(values))
+    if unknown or missing:
+        parts = [f"unknown field '{n}'" for n in unknown] + [f"no field '{n}'" for n in missing]
+        raise InputError(f"{where}: {', '.join(parts)}")
+    numbers = [*(values["seconds"] if isinstance(values["seconds"], list) else [None])]
+    if not all(isinstance(s, int | float) and s > 0 for s in numbers):
+        raise InputError(f"{where}: seconds must be a list of positive numbers")
+    if not isinstance(values["knobs"], dict):
+        raise InputError(f"{where}: knobs must be an object")
+    return Record(**values)
+
+
+def read_log(path: Path) -> list[Record]:
+    """All records, in order; an absent file has none. Raises ``InputError`` naming file and line."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [parse_line(line, f"{path}:{i}") for i, line in enumerate(lines, 1) if line.strip()]
+
+
+def read_task(path: Path, task: Task) -> list[Record]:
+    """The records of one task, their knobs held against its template's space."""
+    from tvm_ops.template import get_schedule
+
+    space = get_schedule(task.operator).space(task.workload, task.target)
+    records = []
+    for number, record in enumerate(read_log(path), 1):
+        if record.task == task.key and record.target == task.target.name:
+            check_knobs(space, record.knobs, f"{path}:{number}")
+            records.append(record)
+    return records
+
+
+def append(path: Path, records: Iterable[Record]) -> None:
+    """Each record is one write of one whole line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        for record in records:
+            file.write(record.to_line())
+            file.flush()
+
+
+def best(records: Iterable[Record]) -> Record | None:
+    """The lowest median among checked trials; the earlier of two equal ones."""
+    usable = [r for r in records if r.cost is not None]
+    return min(usable, key=lambda r: r.cost or 0.0, default=None)
+
+
+def best_knobs(task: Task, root: Path) -> tuple[Knobs, Record | None]:
+    """What to build the task with: the best of its log, or its template's default and None."""
+    from tvm_ops.template import default_knobs
+
+    record = best(read_task(log_path(root, task.target.name, task.operator), task))
+    return (record.knobs, record) if record else (default_knobs(task), None)

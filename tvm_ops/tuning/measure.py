@@ -1,0 +1,115 @@
+"""Builds one candidate, runs it on a board, checks it against numpy: what a worker does."""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvm_ops.boards import get_board
+from tvm_ops.build import build_program
+from tvm_ops.operators import get_operator
+from tvm_ops.task import Knobs, Task
+
+RUN_TIMEOUT = 60.0  # seconds; the demo's layer takes about one on the modelled board
+WALL_CLOCK_REPEATS = 15
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a candidate; ``error`` is ``KIND: detail`` in one line."""
+
+    seconds: list[float]
+    cycles: int | None = None
+    max_error: float | None = None
+    error: str | None = None
+
+
+class Measurer:
+    """Everything that the candidates of one task share: inputs, reference, board, scratch folder.
+
+    ``bound`` limits the largest error over the largest output; None is the operator's own.
+    """
+
+    def __init__(self, task: Task, board: str, scratch: Path, bound: float | None = None) -> None:
+        self.task, self.scratch = task, scratch
+        self.operator = get_operator(task.operator)
+        self.board = get_board(board, task.target)
+        self.bound = self.operator.ERROR_BOUND if bound is None else bound
+
+    @cached_property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """x, weights, bias."""
+        return tuple(self.operator.data(self.task.workload))
+
+    @cached_property
+    def reference(self) -> NDArray[np.float64]:
+        return np.asarray(self.operator.reference(self.task.workload, *self.arrays))
+
+    def measure(self, knobs: Knobs, cycle_limit: int | None = None) -> Outcome:
+        """One trial; an error of the build, of the run, or in the result is the outcome's."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            program = Path(folder) / "bench"
+            try:
+                build_program([(self.task, knobs)], self.task.target, program)
+            except Exception as error:
+                return Outcome([], error=f"build: {_one_line(error)}")
+            return self.run(program, knobs, cycle_limit)
+
+    def run(self, program: Path, knobs: Knobs, cycle_limit: int | None = None) -> Outcome:
+        """Run the built program and hold its output against the reference."""
+        workload = self.task.workload
+        x, weights, bias = self.arrays
+        inputs = {
+            "x": x,
+            "weights": self.operator.pack_weights(workload, knobs, weights),
+            "bias": self.operator.pack_bias(workload, knobs, bias),
+        }
+        with self._alone():
+            result = self.board.run(
+                program,
+                inputs=inputs,
+                output=("y", workload.output_shape, "float32"),
+                repeat=WALL_CLOCK_REPEATS if self.board.times_wall_clock else 1,
+                timeout=RUN_TIMEOUT,
+                cycle_limit=cycle_limit,
+            )
+        if result.cut_off:
+            return Outcome([], error=f"cut off: past {cycle_limit} cycles, twice the best")
+        if result.error:
+            return Outcome([], error=f"run: {result.error}")
+        largest = float(np.abs(self.reference).max()) or 1.0
+        difference = np.abs(result.outputs["y"].astype(np.float64) - self.reference)
+        max_error = float(difference.max()) / largest
+        cycles = result.cycles[0] if result.cycles else None
+        if not max_error <= self.bound:  # also where it is not a number
+            error = (
+                f"wrong result: error {max_error:.2e} of the largest output, bound {self.bound:g}"
+            )
+            return Outcome([], max_error=max_error if np.isfinite(max_error) else None, error=error)
+        return Outcome(result.seconds or [], cycles, max_error)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """On a wall clock one candidate runs at a time, whatever the other workers build."""
+        if not self.board.times_wall_clock:
+            yield
+            return
+        with (self.scratch / "clock.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _one_line(error: Exception) -> str:
+    """The last line that says something; TVM's messages carry the whole module."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^")]
+    message = next((s for s in lines if s.startswith("Error message:")), lines[-1] if lines else "")
+    return f"{type(error).__name__}: {message.removeprefix('Error message:').strip()}"[:300]
