@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -64,6 +65,14 @@ def sysroot(target: Target) -> Path | None:
 def _sysroot(compiler: str) -> Path:
     library = Path(run_tool([compiler, "-print-file-name=libc.so.6"]).strip()).resolve()
     return library.parent.parent
+
+
+def needed_glibc(programs: Sequence[Path]) -> str:
+    """The oldest glibc that has every symbol version which these files ask for, as ``2.34``."""
+    text = "".join(run_tool(["readelf", "-W", "--dyn-syms", p]) for p in programs)
+    versions = re.findall(r"@GLIBC_(\d+)\.(\d+)", text)
+    major, minor = max(((int(a), int(b)) for a, b in versions), default=(2, 0))
+    return f"{major}.{minor}"
 
 
 def runtime_objects(target: Target) -> Path:

@@ -1,0 +1,188 @@
+"""What is deployed: a tar.gz for one target, the same bytes for the same input.
+
+``docs/bundle.md`` describes the format for those who read it on the board's side.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import shutil
+import tarfile
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvm_ops import toolchain
+from tvm_ops.build import Entry, Library, build_library, link_bench
+from tvm_ops.bundle_reader import FORMAT, MANIFEST, Bundle, open_bundle
+from tvm_ops.c_source import Kernel
+from tvm_ops.errors import InputError
+from tvm_ops.operators import get_operator
+from tvm_ops.targets import Target
+from tvm_ops.task import Task
+
+__all__ = ["Bundle", "load_weights", "open_bundle", "write_bundle"]
+
+Weights = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+"""Task key to (weights, bias), as the operator's ``pack_weights`` and ``pack_bias`` take them."""
+
+
+def write_bundle(
+    entries: Sequence[Entry],
+    target: Target,
+    path: Path,
+    weights: Weights | None = None,
+    name: str | None = None,
+) -> Path:
+    """Build the tasks and write the bundle; ``path`` appears only when it is complete.
+
+    ``name`` is the library's, by default made from the file's. Raises ``InputError`` for entries
+    that ``build_library`` refuses, for weights of a task that is not there or of a wrong shape.
+    """
+    path = Path(path)
+    name = name or library_name(path)
+    packed = _pack(entries, weights or {})
+    with toolchain.scratch_beside(path) as scratch:
+        root = scratch / "bundle"
+        library = build_library(entries, target, scratch / "build", name)
+        _collect(library, target, root)
+        for place, array in packed.items():
+            _write_array(root / place, array)
+        manifest = _manifest(entries, library, target, root, set(packed))
+        (root / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        _write_archive(
+            root, [MANIFEST, *(f["path"] for f in manifest["files"])], scratch / "tar.gz"
+        )
+        (scratch / "tar.gz").replace(path)
+    return path
+
+
+def library_name(path: Path) -> str:
+    """A C identifier from a file's name: ``rpi4-resnet.tar.gz`` gives ``rpi4_resnet``."""
+    stem = re.sub(r"\W", "_", path.name.removesuffix(".gz").removesuffix(".tar"), flags=re.ASCII)
+    return stem if re.match(r"[A-Za-z]", stem) else f"ops_{stem}"
+
+
+def load_weights(path: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+    """An .npz with arrays ``KEY.weights`` and ``KEY.bias`` for each task key.
+
+    Raises ``InputError`` if it cannot be read or if one of a pair is missing.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"weights {path}: no readable .npz file ({error})") from None
+    keys = {name.rpartition(".")[0] for name in arrays}
+    expected = {f"{key}.{part}" for key in keys for part in ("weights", "bias")}
+    if set(arrays) != expected:
+        odd = min(set(arrays) ^ expected)
+        raise InputError(f"weights {path}: each task needs KEY.weights and KEY.bias; see '{odd}'")
+    return {key: (arrays[f"{key}.weights"], arrays[f"{key}.bias"]) for key in keys}
+
+
+def _pack(entries: Sequence[Entry], weights: Weights) -> dict[str, NDArray[Any]]:
+    """Path in the bundle to packed array."""
+    tasks = {task.key: (task, knobs) for task, knobs in entries}
+    packed = {}
+    for key, (kernel, bias) in weights.items():
+        if key not in tasks:
+            raise InputError(f"weights of '{key}': no such task; the tasks are {', '.join(tasks)}")
+        task, knobs = tasks[key]
+        operator = get_operator(task.operator)
+        packed[f"weights/{key}.weights.bin"] = operator.pack_weights(task.workload, knobs, kernel)
+        packed[f"weights/{key}.bias.bin"] = operator.pack_bias(task.workload, knobs, bias)
+    return packed
+
+
+def _collect(library: Library, target: Target, root: Path) -> None:
+    for folder in ("lib", "include", "bin"):
+        (root / folder).mkdir(parents=True)
+    shutil.copy(library.library, root / "lib")
+    shutil.copy(library.header, root / "include")
+    shutil.copy(toolchain.RUNTIME / "tvm_ops.h", root / "include")
+    link_bench(library.library, target, root / "bin" / "bench")
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    array.astype(array.dtype.newbyteorder("<"), copy=False).tofile(path)
+
+
+def _manifest(
+    entries: Sequence[Entry], library: Library, target: Target, root: Path, packed: set[str]
+) -> dict[str, Any]:
+    files = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+    pairs = zip(entries, library.kernels, strict=True)
+    return {
+        "format": FORMAT,
+        "name": library.name,
+        "target": {
+            "name": target.name,
+            "board": target.board,
+            "core": target.core,
+            "isa": target.isa,
+            "mtriple": target.mtriple,
+            "mattr": list(target.mattr),
+        },
+        "tools": {
+            "tvm": metadata.version("apache-tvm"),
+            "compiler": toolchain.compiler_version(target.compiler),
+        },
+        "glibc": toolchain.needed_glibc([library.library, root / "bin" / "bench"]),
+        "tasks": [_task(task, kernel, packed) for (task, _), kernel in pairs],
+        "files": [_file(root, name) for name in files],
+    }
+
+
+def _task(task: Task, kernel: Kernel, packed: set[str]) -> dict[str, Any]:
+    layouts = getattr(get_operator(task.operator), "LAYOUTS", {})
+    facts: dict[str, Any] = {
+        "key": task.key,
+        "operator": task.operator,
+        "symbol": kernel.symbol,
+        "macs": kernel.macs,
+        "arguments": [
+            {
+                "name": a.name,
+                "shape": list(a.shape),
+                "dtype": a.dtype,
+                "layout": layouts.get(a.name, "row-major"),
+            }
+            for a in kernel.arguments
+        ],
+        "knobs": kernel.knobs,
+    }
+    for part in ("weights", "bias"):
+        if f"weights/{task.key}.{part}.bin" in packed:
+            facts[part] = f"weights/{task.key}.{part}.bin"
+    return facts
+
+
+def _file(root: Path, name: str) -> dict[str, Any]:
+    content = (root / name).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return {"path": name, "size": len(content), "sha256": digest}
+
+
+def _write_archive(root: Path, names: Sequence[str], path: Path) -> None:
+    """No times, no owners, a fixed order: what is the same packs to the same bytes."""
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar,
+    ):
+        for name in names:
+            content = (root / name).read_bytes()
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            info.mode = 0o755 if name.startswith("bin/") else 0o644
+            tar.addfile(info, io.BytesIO(content))
