@@ -47,10 +47,10 @@ def run_bundle(
     """Run each task of the bundle ``repeat`` times after one warm-up.
 
     ``board`` is ``modelled``, ``host`` or ``emulated``, by default the one that fits the bundle's
-    target. With ``check`` the inputs are seeded random numbers, packed as the manifest's knobs say,
-    and the output is compared. A task that fails or computes a wrong result is a row with ``error``.
-    Raises ``InputError`` for an unsound bundle, one for another architecture than the board's, or a
-    thread count that the board does not have.
+    target. With ``check`` the inputs are seeded random numbers, packed as the manifest's knobs
+    say, and the output is compared. A task that fails or computes a wrong result is a row with
+    ``error``. Raises ``InputError`` for an unsound bundle, one for another architecture than the
+    board's, or a thread count that the board does not have.
     """
     with tempfile.TemporaryDirectory(prefix="tvm_ops-bundle-") as folder:
         bundle = open_bundle(path, Path(folder) / "bundle")
@@ -122,9 +122,6 @@ def _check_arguments(task: Task, facts: dict[str, Any], packed: dict[str, NDArra
     """The manifest's shapes have to be those that its knobs give."""
     for argument in facts["arguments"][:-1]:
         name, shape = argument["name"], tuple(argument["shape"])
-        if (
-            name not in packed
-            or packed[name].shape != shape
-            or packed[name].dtype != argument["dtype"]
-        ):
+        given = packed.get(name)
+        if given is None or given.shape != shape or given.dtype != argument["dtype"]:
             raise InputError(f"{task.key}: the manifest's '{name}' {shape} does not fit its knobs")
