@@ -81,7 +81,7 @@ python_packages() {
     if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
         --editable "$root[test]" 2>"$log" |
         sed -un -e '/\.metadata/d' -e 's/^ *Downloading \([^ ]*\) *\((.*)\)\{0,1\}.*/setup:   \1 \2/p'; then
-        tail -n 5 "$log" | cut -c 1-500 >&2
+        tail -n 15 "$log" | cut -c 1-300 >&2
         rm -f "$log"
         die "pip could not install the packages of setup.cfg"
     fi
