@@ -69,6 +69,12 @@ def _target(name: str) -> str:
     return known_name("target", name, NAMES)
 
 
+def _board(name: str) -> str:
+    from tvm_ops.boards import BOARDS
+
+    return known_name("board", name, BOARDS)
+
+
 def _list(name: str) -> str:
     return known_name("list", name, LISTS)
 
@@ -80,6 +86,16 @@ def _whole(least: int) -> Callable[[str], int]:
         return int(text)
 
     return convert
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number between 0 and 1")
+    return value
 
 
 class _Version(argparse.Action):
@@ -122,6 +138,46 @@ def _json_option(parser: Parser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
 
 
+def _task_options(parser: Parser, several: bool = True) -> None:
+    """OPERATOR..., --target, --workload, --logs."""
+    parser.add_argument(
+        "operators",
+        type=_operator,
+        nargs="+" if several else 1,
+        metavar="OPERATOR",
+        help="see: tvm-ops list operators",
+    )
+    parser.add_argument(
+        "--target", type=_target, required=True, metavar="T", help="see: tvm-ops list targets"
+    )
+    parser.add_argument(
+        "--workload",
+        dest="workloads",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="one workload, by its full key; may be repeated "
+        "(default: all that the operator lists, see: tvm-ops list workloads)",
+    )
+    parser.add_argument(
+        "--logs", type=Path, metavar="DIR", help="folder of the logs (default: tuning_logs)"
+    )
+
+
+def _board_option(parser: Parser) -> None:
+    parser.add_argument(
+        "--board",
+        type=_board,
+        metavar="B",
+        help="modelled, emulated (no timing) or host "
+        "(default: the first of these that can run the target)",
+    )
+
+
+def _output_option(parser: Parser, metavar: str, about: str) -> None:
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=about)
+
+
 def _doctor(verbs: Verbs) -> None:
     about = "what is installed, what is missing and how to get it"
     parser = _verb(verbs, "doctor", cli_verbs.doctor, about, "example:\n  tvm-ops doctor")
@@ -135,4 +191,87 @@ def _list_verb(verbs: Verbs) -> None:
     _json_option(parser)
 
 
-VERBS = {"doctor": _doctor, "list": _list_verb}
+def _tune(verbs: Verbs) -> None:
+    about = "search the best knobs of an operator's schedule and log every trial"
+    example = """\
+examples:
+  tvm-ops tune winograd_conv2d --target rpi4 --trials 64
+  tvm-ops tune conv2d --target host --workload conv2d-n1_ci32_h28_w28_co64_k1_s1_p0-f32
+
+Ctrl-C leaves a valid log; the same command resumes."""
+    parser = _verb(verbs, "tune", cli_verbs.tune, about, example)
+    _task_options(parser, several=False)
+    parser.add_argument(
+        "--trials",
+        type=_whole(1),
+        default=64,
+        metavar="N",
+        help="candidates to know of each workload, those in the log included (default: 64)",
+    )
+    _board_option(parser)
+    parser.add_argument(
+        "--seed", type=_whole(0), default=0, metavar="S", help="of the search (default: 0)"
+    )
+    parser.add_argument(
+        "--workers", type=_whole(1), metavar="N", help="processes (default: one per processor)"
+    )
+    parser.add_argument(
+        "--bound",
+        type=_fraction,
+        metavar="X",
+        help="largest error allowed, over the largest output (default: the operator's, 1e-4)",
+    )
+    _json_option(parser)
+
+
+def _build(verbs: Verbs) -> None:
+    about = "compile the best known kernels: a library, its header, assembly, the knobs used"
+    example = "example:\n  tvm-ops build winograd_conv2d --target rpi4 -o out"
+    parser = _verb(verbs, "build", cli_verbs.build, about, example)
+    _task_options(parser, several=False)
+    _output_option(parser, "DIR", "folder for libOPERATOR.so, OPERATOR.h, .knobs.json, .s")
+    _json_option(parser)
+
+
+def _bundle(verbs: Verbs) -> None:
+    about = "write a bundle: library, header, bench program and manifest for one target"
+    example = "example:\n  tvm-ops bundle winograd_conv2d conv2d --target rpi4 -o rpi4.tar.gz"
+    parser = _verb(verbs, "bundle", cli_verbs.bundle, about, example)
+    _task_options(parser)
+    _output_option(parser, "FILE.tar.gz", "the bundle")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE.npz",
+        help="arrays KEY.weights and KEY.bias to pack into it (default: none)",
+    )
+    _json_option(parser)
+
+
+def _run(verbs: Verbs) -> None:
+    about = "run every task of a bundle and print its times"
+    parser = _verb(
+        verbs, "run", cli_verbs.run, about, "example:\n  tvm-ops run rpi4.tar.gz --check"
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a file from: tvm-ops bundle")
+    _board_option(parser)
+    parser.add_argument(
+        "--check", action="store_true", help="compare with numpy; exit 1 if a result is wrong"
+    )
+    parser.add_argument(
+        "--threads", type=_whole(1), default=1, metavar="N", help="threads (default: 1)"
+    )
+    parser.add_argument(
+        "--repeat", type=_whole(1), default=5, metavar="N", help="timed runs (default: 5)"
+    )
+    _json_option(parser)
+
+
+VERBS = {
+    "doctor": _doctor,
+    "list": _list_verb,
+    "tune": _tune,
+    "build": _build,
+    "bundle": _bundle,
+    "run": _run,
+}
