@@ -1,0 +1,86 @@
+"""The timing model as a QEMU plugin: compiled on first use, kept in the cache."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from tvm_ops.cache import cached_folder
+from tvm_ops.errors import InputError
+
+SOURCES = Path(__file__).parent / "plugin"
+CORES = Path(__file__).parent / "cores"
+_FLAGS = ["-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
+
+
+def _program(name: str, package: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise InputError(f"{name} is missing; install it (Debian, Ubuntu: apt install {package})")
+    return path
+
+
+def qemu() -> str:
+    """The path of ``qemu-aarch64``; raises ``InputError`` where there is none."""
+    return _program("qemu-aarch64", "qemu-user")
+
+
+def _version(program: str) -> str:
+    out = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return out.stdout.splitlines()[0]
+
+
+def plugin_api(qemu_version: str) -> int:
+    """The plugin interface to claim for a ``qemu-aarch64 --version`` line.
+
+    QEMU refuses plugins that claim an interface older than it supports: 9.0 removed 1. From 9.1 on
+    (interface 3) ``qemu_plugin_insn_data`` copies. Raises ``InputError`` before 7.2.
+    """
+    found = re.search(r"version (\d+)\.(\d+)", qemu_version)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    if version < (7, 2):
+        raise InputError(f"the modelled board needs QEMU 7.2 or newer, this is: {qemu_version}")
+    if version < (9, 0):
+        return 1
+    return 2 if version < (9, 1) else 3
+
+
+def _compile(compiler: str, api: int, to: Path) -> None:
+    sources = sorted(str(path) for path in SOURCES.glob("*.cpp"))
+    command = [compiler, *_FLAGS, f"-DTVM_OPS_QEMU_API={api}", "-o", str(to), *sources]
+    run = subprocess.run([*command, "-lcapstone"], capture_output=True, text=True)
+    if run.returncode and "capstone" in run.stderr:
+        raise InputError(
+            "libcapstone is missing; install it (Debian, Ubuntu: apt install libcapstone-dev)"
+        )
+    if run.returncode:
+        raise InputError(f"{compiler} cannot compile the board model: {run.stderr.strip()}")
+
+
+@cache
+def plugin() -> Path:
+    """The compiled plugin; compiles it (about 6 s) when sources, compiler or QEMU are new.
+
+    Raises ``InputError`` when qemu-aarch64, g++ or libcapstone is missing.
+    """
+    compiler = _program(os.environ.get("CXX", "g++"), "g++")
+    qemu_version = _version(qemu())
+    sources = {path.name: path.read_text() for path in sorted(SOURCES.glob("*.[ch]*"))}
+    recipe = [_version(compiler), qemu_version, _FLAGS, sources]
+    api = plugin_api(qemu_version)
+    name = "plugin.so"
+    folder = cached_folder("board-model", recipe, lambda to: _compile(compiler, api, to / name))
+    return folder / name
+
+
+def core_file(core: str) -> Path:
+    """The description of a core (``cortex-a53``); raises ``InputError`` naming the known ones."""
+    path = CORES / f"{core}.core"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in CORES.glob("*.core")))
+        raise InputError(f"the modelled board has no core '{core}'; it has: {known}")
+    return path

@@ -1,0 +1,49 @@
+#include "core.h"
+
+namespace board_model {
+
+void Core::execute(Block& block, const std::vector<Access>& accesses, uint64_t next) {
+  accesses_ = &accesses;
+  next_access_ = 0;
+  uint64_t cycles_before = cycles();
+  MemoryCounters before = memory_.counters();
+  replay(block, next);
+  block.executions++;
+  block.cycles += cycles() - cycles_before;
+  block.l1_misses += memory_.counters().l1_misses - before.l1_misses;
+  block.l2_misses += memory_.counters().l2_misses - before.l2_misses;
+}
+
+uint64_t Core::access_memory(size_t index, uint64_t now, bool store) {
+  const std::vector<Access>& accesses = *accesses_;
+  while (next_access_ < accesses.size() && accesses[next_access_].instruction < index) {
+    next_access_++;
+  }
+  uint64_t ready = 0, last_line = ~0ull;
+  int translation = 0;
+  while (next_access_ < accesses.size() && accesses[next_access_].instruction == index) {
+    uint64_t address = accesses[next_access_++].address;
+    uint64_t line = address >> kLineShift;
+    if (line == last_line) continue;
+    translation += memory_.translate(address >> kPageShift);
+    ready = std::max(ready, memory_.access(line, now, store));
+    last_line = line;
+  }
+  return translation ? std::max(ready, now) + translation : ready;
+}
+
+void Core::restart_clock() {
+  ready_.fill(0);
+  std::fill(store_buffer_.begin(), store_buffer_.end(), 0);
+  memory_.restart_clock();
+  branches_.restart_counters();
+  restart_pipeline();
+}
+
+void Core::power_on() {
+  restart_clock();
+  memory_.power_on();
+  branches_.clear();
+}
+
+}  // namespace board_model

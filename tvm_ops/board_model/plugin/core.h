@@ -1,0 +1,83 @@
+// What in-order and out-of-order cores have in common: registers, memory, branches.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "block.h"
+#include "branch_predictor.h"
+#include "core_file.h"
+#include "memory.h"
+
+namespace board_model {
+
+class Core {
+ public:
+  explicit Core(const CoreParameters& parameters)
+      : parameters_(parameters), memory_(parameters_), store_buffer_(parameters.store_buffer, 0) {}
+  virtual ~Core() = default;
+
+  // Replays one executed block, after which the program went on at address `next`.
+  void execute(Block& block, const std::vector<Access>& accesses, uint64_t next);
+  virtual uint64_t cycles() const = 0;
+
+  // Sets time and counters to zero; caches, TLB and predictors keep what they hold.
+  void restart_clock();
+  void flush_caches() { memory_.flush(); }
+  void power_on();
+
+  const MemoryCounters& memory_counters() const { return memory_.counters(); }
+  const BranchPredictor& branch_predictor() const { return branches_; }
+
+ protected:
+  virtual void replay(const Block& block, uint64_t next) = 0;
+  virtual void restart_pipeline() = 0;
+
+  // The cycle at which the data of instruction `index` are there; 0: nothing to wait for.
+  uint64_t access_memory(size_t index, uint64_t now, bool store);
+  // The cycle at which source `index` of the operation can be used.
+  uint64_t source_ready(const Operation& operation, int index) const;
+  bool predict(const Block& block, const Operation& branch, uint64_t next) {
+    return branches_.predict(block, branch, next);
+  }
+  // Enters a store that completes at `done`; the cycle at which its buffer entry became free.
+  uint64_t enter_store_buffer(uint64_t done);
+  uint64_t next_store_entry_free() const { return store_buffer_[next_store_]; }
+
+  const CoreParameters parameters_;
+  std::array<uint64_t, kRegisters> ready_{};
+
+ private:
+  Memory memory_;
+  BranchPredictor branches_;
+  std::vector<uint64_t> store_buffer_;
+  size_t next_store_ = 0;
+  const std::vector<Access>* accesses_ = nullptr;
+  size_t next_access_ = 0;
+};
+
+std::unique_ptr<Core> make_in_order_core(const CoreParameters& parameters);
+std::unique_ptr<Core> make_out_of_order_core(const CoreParameters& parameters);
+
+// A store whose line is there within these cycles needs no store buffer entry of its own.
+constexpr uint64_t kHiddenStoreCycles = 4;
+
+inline uint64_t Core::source_ready(const Operation& operation, int index) const {
+  uint64_t ready = ready_[operation.reads[index]];
+  if (index != operation.accumulator) return ready;
+  // The accumulator is needed only when the product is there.
+  uint64_t lead = operation.cost.latency - operation.cost.accumulate;
+  return ready > lead ? ready - lead : 0;
+}
+
+inline uint64_t Core::enter_store_buffer(uint64_t done) {
+  uint64_t free = store_buffer_[next_store_];
+  store_buffer_[next_store_] = done;
+  next_store_ = (next_store_ + 1) % store_buffer_.size();
+  return free;
+}
+
+}  // namespace board_model

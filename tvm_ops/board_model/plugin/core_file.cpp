@@ -1,0 +1,137 @@
+#include "core_file.h"
+
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <vector>
+
+#include "decode.h"
+
+namespace board_model {
+namespace {
+
+const std::unordered_map<std::string, int CoreParameters::*>& parameter_names() {
+  static const std::unordered_map<std::string, int CoreParameters::*> names = {
+#define PARAMETER(name) {#name, &CoreParameters::name}
+      PARAMETER(out_of_order),       PARAMETER(issue_width),
+      PARAMETER(dispatch_by_micro_op), PARAMETER(reorder_buffer),
+      PARAMETER(neon_slots),         PARAMETER(queue_integer),
+      PARAMETER(queue_memory),       PARAMETER(queue_vector),
+      PARAMETER(store_buffer),       PARAMETER(mispredict_penalty),
+      PARAMETER(taken_branch_ends_group),
+      PARAMETER(l1_kib),             PARAMETER(l1_ways),
+      PARAMETER(l2_kib),             PARAMETER(l2_ways),
+      PARAMETER(l3_kib),             PARAMETER(l3_ways),
+      PARAMETER(l2_latency),         PARAMETER(l3_latency),
+      PARAMETER(dram_latency),       PARAMETER(l2_occupancy),
+      PARAMETER(l3_occupancy),       PARAMETER(dram_occupancy),
+      PARAMETER(misses_in_flight),   PARAMETER(prefetch_streams),
+      PARAMETER(prefetch_degree),    PARAMETER(prefetch_crosses_pages),
+      PARAMETER(tlb_entries),        PARAMETER(tlb_penalty),
+      PARAMETER(tlb2_entries),       PARAMETER(tlb2_penalty),
+#undef PARAMETER
+  };
+  return names;
+}
+
+uint8_t parse_pipes(const std::string& text) {
+  static const std::unordered_map<std::string, Pipe> names = {
+      {"B", kPipeB},   {"I0", kPipeI0}, {"I1", kPipeI1}, {"M", kPipeM},
+      {"L0", kPipeL0}, {"L1", kPipeL1}, {"V0", kPipeV0}, {"V1", kPipeV1}};
+  if (text == "-") return 0;
+  uint8_t pipes = 0;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    auto found = names.find(part);
+    if (found == names.end()) throw std::runtime_error("unknown pipe '" + part + "'");
+    pipes |= found->second;
+  }
+  return pipes;
+}
+
+uint8_t small(const std::string& text) { return static_cast<uint8_t>(std::stoul(text)); }
+
+// latency accumulate occupancy | neon memory stagger pairing   (in order)
+//                              | micro-ops pipes               (out of order)
+Cost parse_cost(const std::vector<std::string>& fields, bool out_of_order) {
+  size_t expected = out_of_order ? 5 : 7;
+  if (fields.size() != expected) {
+    throw std::runtime_error("expected " + std::to_string(expected) + " columns");
+  }
+  Cost cost;
+  cost.latency = small(fields[0]);
+  cost.accumulate = small(fields[1]);
+  cost.occupancy = small(fields[2]);
+  if (out_of_order) {
+    cost.micro_ops = small(fields[3]);
+    cost.pipes = parse_pipes(fields[4]);
+    return cost;
+  }
+  cost.neon_slots = small(fields[3]);
+  cost.memory_cycles = small(fields[4]);
+  cost.stagger = small(fields[5]);
+  if (fields[6] != "dual" && fields[6] != "alone") {
+    throw std::runtime_error("'" + fields[6] + "' is neither dual nor alone");
+  }
+  cost.issues_alone = fields[6] == "alone";
+  return cost;
+}
+
+std::vector<std::string> split(const std::string& line) {
+  std::istringstream in(line.substr(0, line.find('#')));
+  std::vector<std::string> fields;
+  for (std::string field; in >> field;) fields.push_back(field);
+  return fields;
+}
+
+bool is_power_of_two(int value) { return value > 0 && (value & (value - 1)) == 0; }
+
+void check_cache(const char* name, int kib, int ways) {
+  if (ways < 1 || !is_power_of_two(kib * 1024 / 64 / ways)) {
+    throw std::runtime_error(std::string(name) + ": the number of sets is no power of two");
+  }
+}
+
+void check(const CoreFile& core, size_t n_parameters) {
+  if (n_parameters != parameter_names().size()) throw std::runtime_error("a parameter is missing");
+  for (const std::string& row : all_rows()) {
+    if (!core.costs.count(row)) throw std::runtime_error("no row for '" + row + "'");
+  }
+  const CoreParameters& p = core.parameters;
+  check_cache("l1", p.l1_kib, p.l1_ways);
+  check_cache("l2", p.l2_kib, p.l2_ways);
+  if (p.l3_kib) check_cache("l3", p.l3_kib, p.l3_ways);
+}
+
+}  // namespace
+
+CoreFile read_core_file(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) throw std::runtime_error(path + ": cannot be read");
+  CoreFile core;
+  size_t n_parameters = 0;
+  int line_number = 0;
+  try {
+    for (std::string line; std::getline(in, line);) {
+      line_number++;
+      std::vector<std::string> fields = split(line);
+      if (fields.empty()) continue;
+      std::string name = fields[0];
+      fields.erase(fields.begin());
+      auto parameter = parameter_names().find(name);
+      if (parameter != parameter_names().end()) {
+        if (fields.size() != 1) throw std::runtime_error("one value expected after " + name);
+        core.parameters.*parameter->second = std::stoi(fields[0]);
+        n_parameters++;
+      } else {
+        core.costs[name] = parse_cost(fields, core.parameters.out_of_order);
+      }
+    }
+    check(core, n_parameters);
+  } catch (const std::exception& error) {
+    throw std::runtime_error(path + ":" + std::to_string(line_number) + ": " + error.what());
+  }
+  return core;
+}
+
+}  // namespace board_model

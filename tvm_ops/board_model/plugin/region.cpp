@@ -1,0 +1,125 @@
+#include "region.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <stdexcept>
+
+namespace board_model {
+namespace {
+
+constexpr uint64_t kWholeProgramRegion = 0;
+constexpr unsigned kMainThread = 0;
+
+std::string json_string(const std::string& text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (static_cast<unsigned char>(c) >= ' ') quoted += c;
+  }
+  return quoted + '"';
+}
+
+}  // namespace
+
+RegionTracker::RegionTracker(const RegionOptions& options, Core& core, BlockStore& blocks)
+    : options_(options),
+      core_(core),
+      blocks_(blocks),
+      file_(fopen(options.report.c_str(), "w")),
+      whole_program_(options.from_program_start) {
+  if (!file_) throw std::runtime_error(options.report + ": cannot be written");
+  if (whole_program_) start(kMainThread);
+}
+
+void RegionTracker::start(unsigned vcpu) {
+  blocks_.clear_counts();
+  core_.restart_clock();
+  current_ = nullptr;
+  accesses_.clear();
+  owner_.store(vcpu);
+}
+
+void RegionTracker::advance_to(Block& block) {
+  Block* finished = current_;
+  current_ = &block;
+  if (finished) {
+    core_.execute(*finished, accesses_, block.address);
+    if (options_.cycle_limit && core_.cycles() > options_.cycle_limit) {
+      if (getpid() != process_) _exit(kCutOffExitCode);
+      report(kWholeProgramRegion, true);
+      _exit(kCutOffExitCode);
+    }
+  }
+  accesses_.clear();
+}
+
+void RegionTracker::system_call(unsigned vcpu, int64_t number, uint64_t mark, uint64_t region) {
+  if (number != kMarkSystemCall) return;
+  if (whole_program_) {  // the program marks its own regions, which start from a cold machine
+    whole_program_ = false;
+    close();
+    core_.power_on();
+  }
+  unsigned owner = owner_.load();
+  if (owner != kNobody && owner != vcpu) return;
+  switch (static_cast<Mark>(mark)) {
+    case Mark::start:
+      start(vcpu);
+      break;
+    case Mark::stop:
+      if (owner == kNobody) break;
+      close();
+      report(region, false);
+      break;
+    case Mark::flush:
+      core_.flush_caches();
+      break;
+  }
+}
+
+void RegionTracker::thread_exits(unsigned vcpu) {
+  if (vcpu == owner_.load() && !whole_program_) close();
+}
+
+void RegionTracker::program_exits() {
+  if (!whole_program_ || owner_.load() == kNobody) return;
+  close();
+  report(kWholeProgramRegion, false);
+}
+
+void RegionTracker::report(uint64_t region, bool cut_off) {
+  if (getpid() != process_) return;
+  const MemoryCounters& memory = core_.memory_counters();
+  const BranchPredictor& branches = core_.branch_predictor();
+  fprintf(file_,
+          "{\"id\":%" PRIu64 ",\"cycles\":%" PRIu64 ",\"instructions\":%" PRIu64
+          ",\"l1_misses\":%" PRIu64 ",\"l2_misses\":%" PRIu64 ",\"l3_misses\":%" PRIu64
+          ",\"branches\":%" PRIu64 ",\"mispredicts\":%" PRIu64 ",\"unknown_instructions\":%" PRIu64
+          ",\"whole_program\":%s,\"cut_off\":%s",
+          region, core_.cycles(), blocks_.executed_instructions(), memory.l1_misses,
+          memory.l2_misses, memory.l3_misses, branches.branches(), branches.mispredicts(),
+          blocks_.executed_unknown_instructions(), whole_program_ ? "true" : "false",
+          cut_off ? "true" : "false");
+  report_hot_blocks();
+  fputs("}\n", file_);
+  fflush(file_);
+}
+
+void RegionTracker::report_hot_blocks() {
+  fputs(",\"hot_blocks\":[", file_);
+  const char* separator = "";
+  for (const Block* block : blocks_.hottest(options_.hot_blocks)) {
+    fprintf(file_,
+            "%s{\"address\":%" PRIu64 ",\"symbol\":%s,\"executions\":%" PRIu64
+            ",\"cycles\":%" PRIu64 ",\"l1_misses\":%" PRIu64 ",\"l2_misses\":%" PRIu64
+            ",\"code\":\"",
+            separator, block->address, json_string(block->symbol).c_str(), block->executions,
+            block->cycles, block->l1_misses, block->l2_misses);
+    for (uint32_t word : block->words) fprintf(file_, "%08" PRIx32, word);
+    fputs("\"}", file_);
+    separator = ",";
+  }
+  fputs("]", file_);
+}
+
+}  // namespace board_model

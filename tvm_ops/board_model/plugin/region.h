@@ -1,0 +1,68 @@
+// Which part of which thread is modelled, and the report about it.
+//
+// A program marks regions by a system call that no kernel has (kMarkSystemCall): start, stop, flush.
+// While no region is open nothing is modelled, so that the rest of the program runs fast. The thread
+// that opens a region owns it: the others run unmodelled, and their marks do nothing meanwhile.
+#pragma once
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "block_store.h"
+#include "core.h"
+
+namespace board_model {
+
+constexpr int64_t kMarkSystemCall = 7777;
+enum class Mark : uint64_t { start = 1, stop = 2, flush = 3 };
+
+// The exit code of a program that was cut off at the cycle limit.
+constexpr int kCutOffExitCode = 93;
+
+struct RegionOptions {
+  std::string report;              // path of the report, one JSON object a line
+  uint64_t cycle_limit = 0;        // 0: none
+  size_t hot_blocks = 0;           // how many blocks to list in the report
+  bool from_program_start = true;  // until a mark is seen, the whole program is the region
+};
+
+class RegionTracker {
+ public:
+  RegionTracker(const RegionOptions& options, Core& core, BlockStore& blocks);
+
+  void block_starts(unsigned vcpu, Block& block) {
+    if (vcpu == owner_.load(std::memory_order_relaxed)) advance_to(block);
+  }
+  void memory_accessed(unsigned vcpu, uint32_t instruction, uint64_t address) {
+    if (vcpu == owner_.load(std::memory_order_relaxed)) accesses_.push_back({instruction, address});
+  }
+  void system_call(unsigned vcpu, int64_t number, uint64_t mark, uint64_t region);
+  void thread_exits(unsigned vcpu);
+  void program_exits();
+
+ private:
+  static constexpr unsigned kNobody = ~0u;
+
+  void advance_to(Block& block);
+  void start(unsigned vcpu);
+  void close() { owner_.store(kNobody); }
+  void report(uint64_t region, bool cut_off);
+  void report_hot_blocks();
+
+  const RegionOptions options_;
+  Core& core_;
+  BlockStore& blocks_;
+  const pid_t process_ = getpid();  // a forked child writes no report
+  FILE* file_;
+  bool whole_program_;
+  std::atomic<unsigned> owner_{kNobody};
+  Block* current_ = nullptr;  // being executed; replayed when the next one starts
+  std::vector<Access> accesses_;
+};
+
+}  // namespace board_model
