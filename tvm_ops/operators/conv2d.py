@@ -1,0 +1,95 @@
+"""2-d convolution, float32, NCHW: any kernel, stride, padding, dilation, groups and batch.
+
+With one group either one matrix product of gathered pixels (im2col; Chellapilla et al., "High
+Performance Convolutional Neural Networks for Document Processing", 2006), block by block so that
+the gathered part stays in a cache, with vectors along ``pixels`` or along output ``channels``;
+or ``direct``, which reads the padded input in place. More groups: ``grouped``, the direct way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tvm_ops.errors import InputError
+from tvm_ops.operators._conv import Array, ConvWorkload, conv_data, conv_reference
+from tvm_ops.operators._conv_direct import Direct, compute_direct
+from tvm_ops.operators._conv_gemm import Gemm, compute_gemm
+
+ERROR_BOUND = 1e-5  # of the largest output; sums of up to 1024 products were within 1e-6
+
+
+@dataclass(frozen=True)
+class Workload(ConvWorkload):
+    """Every ``ConvWorkload``."""
+
+
+WORKLOADS = [
+    # ResNet-18 (He et al. 2015, table 1): first layer, a stage's first, its shortcut, a plain one.
+    Workload(1, 3, 224, 224, 64, (7, 7), (2, 2), (3, 3)),
+    Workload(1, 64, 56, 56, 128, (3, 3), (2, 2), (1, 1)),
+    Workload(1, 64, 56, 56, 128, (1, 1), (2, 2), (0, 0), activation="none"),
+    Workload(1, 64, 56, 56, 64),
+    # MobileNet v1 (Howard et al. 2017, table 1).
+    Workload(1, 3, 224, 224, 32, (3, 3), (2, 2), (1, 1)),
+    Workload(1, 64, 56, 56, 128, (1, 1), (1, 1), (0, 0)),
+    Workload(1, 128, 28, 28, 256, (1, 1), (1, 1), (0, 0)),
+    Workload(1, 512, 14, 14, 512, (1, 1), (1, 1), (0, 0)),
+    Workload(1, 1024, 7, 7, 1024, (1, 1), (1, 1), (0, 0)),
+    # Shapes that no tile divides.
+    Workload(1, 13, 23, 23, 13, activation="hswish"),
+    Workload(2, 5, 9, 17, 6, (3, 5), (2, 3), (0, 2), activation="relu6"),
+    Workload(1, 13, 1, 1, 20, (1, 1), (1, 1), (0, 0), activation="none"),
+    Workload(1, 13, 1, 1, 20),
+    Workload(1, 7, 15, 15, 10, (3, 3), (1, 1), (2, 2), (2, 2), activation="none"),
+    Workload(1, 4, 16, 13, 9, (3, 2), (3, 4), (2, 1), (2, 3)),
+    Workload(1, 3, 5, 30, 4, (1, 1), (2, 3), (1, 1), activation="hswish"),
+    # Groups: two, depthwise, depthwise with a multiplier.
+    Workload(1, 10, 14, 14, 26, groups=2),
+    Workload(1, 32, 28, 28, 32, groups=32, activation="relu6"),
+    Workload(2, 6, 11, 9, 12, (5, 3), (2, 1), (2, 1), groups=6),
+]
+
+reference = conv_reference
+data = conv_data
+
+
+def compute(w: Workload, knobs: dict[str, Any]) -> Any:
+    """The PrimFunc (x[n, ci, h, w], weights and bias as packed below, y[n, co, oh, ow])."""
+    if knobs["sketch"] in ("direct", "grouped"):
+        return compute_direct(Direct.of(w, knobs))
+    return compute_gemm(Gemm.of(w, knobs))
+
+
+def pack_weights(w: Workload, knobs: dict[str, Any], weights: Array) -> Array:
+    """In the order of use, zeros where padded.
+
+    ``pixels``, ``channels``: [co / tile_co, (ci, kh, kw), tile_co]; ``direct``, ``grouped``:
+    [group, co / tile_co, ci, kh, kw, tile_co], ci and co of one group.
+    """
+    if weights.shape != w.weights_shape:
+        raise InputError(f"weights have shape {weights.shape}, {w.shape_key} has {w.weights_shape}")
+    shape = _layout(w, knobs).weights_shape
+    tile_co, taps = shape[-1], int(np.prod(w.weights_shape[1:]))
+    grouped = weights.reshape(w.groups, w.co // w.groups, taps)
+    rows = int(np.prod(shape)) // (w.groups * taps)
+    padded = np.pad(grouped, ((0, 0), (0, rows - w.co // w.groups), (0, 0)))
+    tiles = padded.reshape(w.groups, rows // tile_co, tile_co, taps).transpose(0, 1, 3, 2)
+    return np.ascontiguousarray(tiles, dtype=np.float32).reshape(shape)
+
+
+def pack_bias(w: Workload, knobs: dict[str, Any], bias: Array) -> Array:
+    """bias[group, co of the group], flat, zeros where padded."""
+    if bias.shape != (w.co,):
+        raise InputError(f"bias has shape {bias.shape}, {w.shape_key} has ({w.co},)")
+    rest = _layout(w, knobs).co - w.co // w.groups
+    padded = np.pad(bias.reshape(w.groups, w.co // w.groups), ((0, 0), (0, rest)))
+    return padded.reshape(-1).astype(np.float32)
+
+
+def _layout(w: Workload, knobs: dict[str, Any]) -> Direct | Gemm:
+    if knobs["sketch"] in ("direct", "grouped"):
+        return Direct.of(w, knobs)
+    return Gemm.of(w, knobs)
