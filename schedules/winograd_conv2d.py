@@ -12,8 +12,26 @@ Knobs = dict[str, Any]
 
 # (tiles p, channels co) of the register tile for vectors of 4 lanes. With 32 registers: up to 24
 # accumulators, and operands; 16x12 spilled on every core (55.5 instead of 20.7 Mcycles on A53).
-_TILES_32 = [[12, 8], [8, 12], [16, 4], [4, 16], [8, 8], [4, 24], [4, 20], [24, 4], [20, 4]]
+_TILES_32 = [
+    [7, 8],
+    [7, 12],
+    [14, 4],
+    [6, 12],
+    [6, 16],
+    [12, 8],
+    [8, 12],
+    [16, 4],
+    [4, 16],
+    [8, 8],
+    [4, 24],
+    [4, 20],
+    [24, 4],
+    [20, 4],
+]
 _TILES_16 = [[8, 4], [4, 8], [4, 4], [12, 4], [4, 12]]
+STRUCTURAL = ["m", "v_inner"]  # knobs that, with the sketch, choose another algorithm or data flow
+
+_READ = 4  # values of neighbouring tiles that one load brings; the multiplies take them one by one
 _MAX_WASTE = 1.15  # of the least padding that any option of the same knob needs
 
 
@@ -30,12 +48,15 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
         "block_co": [0, 1, 2, 3, 4, 8, 16, 32],
         "order": ["co_outer", "p_outer"],
         "unroll_k": [1, 2, 4, 8],
-        "v_layout": ["element", "tile"],
+        "v_outer": ["element", "tile"],
         "pad_at": ["channel", "block"],
         "read_weights": [False, True],
         "pipeline": [False, True],
     }
-    return {"packed": dict(common), "phased": dict(common)}
+    return {
+        "packed": {**common, "v_inner": ["tile", "channel"]},
+        "phased": {**common, "v_inner": ["tile"]},
+    }
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
@@ -43,7 +64,9 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     lanes, (tile_p, tile_co) = knobs["lanes"], knobs["tile"]
     if _round_up(w.ci, lanes) % knobs["unroll_k"] or tile_co % lanes:
         return False
-    if knobs["sketch"] == "phased" and tile_p % lanes:
+    if tile_p % (lanes if knobs["sketch"] == "phased" else _READ) and knobs["v_inner"] == "tile":
+        return False
+    if knobs["v_inner"] == "channel" and knobs["unroll_k"] % lanes:
         return False
     if tile_p * tile_co // lanes * knobs["unroll_k"] > 200:  # the body must stay in the I-cache
         return False
@@ -70,8 +93,8 @@ def default(w: Any, target: Any) -> Knobs:
     unroll = next(k for k in (4, 2, 1) if _round_up(w.ci, lanes) % k == 0)
     knobs: Knobs = {
         "sketch": "packed", "m": [m, m], "lanes": lanes, "tile": tile, "block_p": 0, "block_co": 0,
-        "order": "co_outer", "unroll_k": unroll, "v_layout": "element", "pad_at": "channel",
-        "read_weights": False, "pipeline": False,
+        "order": "co_outer", "unroll_k": unroll, "v_outer": "element", "pad_at": "channel",
+        "read_weights": False, "pipeline": False, "v_inner": "tile",
     }  # fmt: skip
     return knobs
 
@@ -118,14 +141,19 @@ def _schedule_gemm(sch: Any, knobs: Knobs, gemm: Any, tile_p: int, tile_co: int)
     p_tile, p_in = sch.split(p, [None, tile_p])
     co_tile, co_in = sch.split(co, [None, tile_co])
     co_in, co_lane = sch.split(co_in, [None, lanes])
-    k_out, k_in = sch.split(k, [None, knobs["unroll_k"]])
+    lane_k = lanes if knobs["v_inner"] == "channel" else 1
+    k_out, k_group, k_in = sch.split(k, [None, knobs["unroll_k"] // lane_k, lane_k])
     outer = [co_tile, p_tile] if knobs["order"] == "co_outer" else [p_tile, co_tile]
-    sch.reorder(e, *outer, k_out, k_in, p_in, co_in, co_lane)
+    sch.reorder(e, *outer, k_out, k_group, k_in, p_in, co_in, co_lane)
     accumulators = sch.cache_write(gemm, 0, "local")
     sch.reverse_compute_at(accumulators, outer[-1])
     # The transformed input must be read as vectors, or it becomes one scalar load a multiply.
-    for operand in [0, 1] if knobs["read_weights"] else [0]:
-        _read_as_vectors(sch, gemm, operand, k_in, lanes)
+    read = lanes if knobs["v_inner"] == "channel" else _READ
+    _read_as_vectors(sch, gemm, 0, k_group, 4, read)
+    if knobs["read_weights"]:
+        at, inside = (k_group, 4) if lane_k == 1 else (k_in, 3)
+        _read_as_vectors(sch, gemm, 1, at, inside, lanes)
+    sch.unroll(k_group)
     sch.unroll(k_in)
     sch.unroll(p_in)
     sch.unroll(co_in)
@@ -135,20 +163,20 @@ def _schedule_gemm(sch: Any, knobs: Knobs, gemm: Any, tile_p: int, tile_co: int)
     sch.unroll(row)
     sch.unroll(column)
     sch.vectorize(lane)
-    if knobs["pipeline"]:
-        sch.annotate(
-            k_in, "software_pipeline_stage", [0, 0, 1] if knobs["read_weights"] else [0, 1]
-        )
-        sch.annotate(
-            k_in, "software_pipeline_order", [0, 1, 2] if knobs["read_weights"] else [0, 1]
-        )
+    if knobs["pipeline"]:  # the loads of the next k before the multiplies of this one
+        copies = 1 + (knobs["read_weights"] and lane_k == 1)
+        sch.annotate(k_group, "software_pipeline_stage", [0] * copies + [1])
+        sch.annotate(k_group, "software_pipeline_order", list(range(copies + 1)))
     sch.decompose_reduction(gemm, k_out)
 
 
-def _read_as_vectors(sch: Any, gemm: Any, operand: int, at: Any, lanes: int) -> None:
+def _read_as_vectors(
+    sch: Any, gemm: Any, operand: int, at: Any, loops_inside: int, lanes: int
+) -> None:
+    """Copy what one iteration of ``at`` reads, ``loops_inside`` of the gemm's loops being in it."""
     copy = sch.cache_read(gemm, operand, "local")
     sch.compute_at(copy, at)
-    depth = len(sch.get_loops(gemm)) - 3  # the loops above the register tile
+    depth = len(sch.get_loops(gemm)) - loops_inside
     fused = sch.fuse(*sch.get_loops(copy)[depth:])
     vectors, lane = sch.split(fused, [None, lanes])
     sch.unroll(vectors)

@@ -50,8 +50,9 @@ def matrices(m: int) -> Matrices:
 
 def transform_weights(m: tuple[int, int], weights: NDArray[Any]) -> Matrix:
     """u[e, co, ci] = G g G^T in float64, e = row * columns + column, from OIHW of 3x3."""
-    rows, cols = matrices(m[0]).weights, matrices(m[1]).weights
-    u = np.einsum("ra,ocab,sb->rsoc", rows, weights.astype(np.float64), cols, optimize=True)
+    both = np.kron(matrices(m[0]).weights, matrices(m[1]).weights)
+    taps = weights.astype(np.float64).reshape(-1, TAPS * TAPS)
+    u: Matrix = both @ taps.T
     return u.reshape(-1, *weights.shape[:2])
 
 

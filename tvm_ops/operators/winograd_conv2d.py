@@ -67,6 +67,7 @@ class Geometry:
     tiles: int
     ci: int
     co: int
+    channels: int  # of one vector of the input: lanes, or 1 where vectors go along tiles
 
     @property
     def elements(self) -> int:
@@ -77,13 +78,15 @@ def geometry(w: Workload, knobs: dict[str, Any]) -> Geometry:
     """``knobs``: sketch, m, lanes, tile (p, co), block_p and block_co (in register tiles; 0: all)."""
     m, lanes, (tile_p, tile_co) = tuple(knobs["m"]), knobs["lanes"], knobs["tile"]
     tiles_h, tiles_w = -(-w.out_h // m[0]), -(-w.out_w // m[1])
-    if knobs["sketch"] == "phased":  # `lanes` neighbours in p must lie in one row
+    phased = knobs["sketch"] == "phased"
+    if phased:  # `lanes` neighbours in p must lie in one row
         tiles_w = -(-tiles_w // lanes) * lanes
     p_block, co_block = tile_p * max(1, knobs["block_p"]), tile_co * max(1, knobs["block_co"])
     return Geometry(
         m=m, lanes=lanes, tile_p=tile_p, tile_co=tile_co, tiles_h=tiles_h, tiles_w=tiles_w,
         tiles=-(-tiles_h * tiles_w // p_block) * p_block,
         ci=-(-w.ci // lanes) * lanes, co=-(-w.co // co_block) * co_block,
+        channels=1 if phased else lanes,
     )  # fmt: skip
 
 
@@ -92,10 +95,10 @@ def pack_weights(w: Workload, knobs: dict[str, Any], weights: Array) -> Array:
     if weights.shape != w.weights_shape:
         raise InputError(f"weights have shape {weights.shape}, {w.shape_key} has {w.weights_shape}")
     g = geometry(w, knobs)
-    u = transform_weights(g.m, weights)
+    u = transform_weights(g.m, weights).astype(np.float32)
     u = np.pad(u, ((0, 0), (0, g.co - w.co), (0, g.ci - w.ci)))
     u = u.reshape(g.elements, g.co // g.tile_co, g.tile_co, g.ci).transpose(0, 1, 3, 2)
-    return np.ascontiguousarray(u, dtype=np.float32)
+    return np.ascontiguousarray(u)
 
 
 def pack_bias(w: Workload, knobs: dict[str, Any], bias: Array) -> Array:
@@ -111,7 +114,7 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
     from tvm.script.ir_builder import tirx as T
 
     g = geometry(w, knobs)
-    layout = _Packed(w, g) if knobs["sketch"] == "packed" else _Phased(w, g)
+    layout = (_Packed if knobs["sketch"] == "packed" else _Phased)(w, g, knobs)
     with IRBuilder() as builder:
         with T.prim_func(s_tir=True):
             T.func_name("main")
@@ -121,24 +124,24 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
             bias = T.arg("bias", T.buffer((g.co,)))
             y = T.arg("y", T.buffer(w.output_shape))
             packed = T.sblock_alloc_buffer(layout.packed_shape)
-            v = T.sblock_alloc_buffer(layout.v_shape(knobs["v_layout"]))
+            v = T.sblock_alloc_buffer(layout.v_shape())
             # Tile-major: a power-of-two stride between the elements would thrash a 2-way L1.
             product = T.sblock_alloc_buffer((w.n, g.tiles, g.elements, g.co))
             layout.pack_input(x, packed)
-            layout.transform(packed, v, knobs["v_layout"])
-            _gemm(w, g, layout, v, u, product, knobs["v_layout"])
+            layout.transform(packed, v)
+            _gemm(w, g, layout, v, u, product)
             _inverse(w, g, product, bias, y)
     return builder.get()
 
 
-def _gemm(w: Workload, g: Geometry, layout: Any, v: Any, u: Any, product: Any, order: str) -> None:
+def _gemm(w: Workload, g: Geometry, layout: Any, v: Any, u: Any, product: Any) -> None:
     from tvm.script.ir_builder import tirx as T
 
     with T.grid(w.n, g.elements, g.tiles, g.co, g.ci) as (n, e, p, co, k), T.sblock("gemm"):
         vn, ve = T.axis.spatial(w.n, n), T.axis.spatial(g.elements, e)
         vp, vo = T.axis.spatial(g.tiles, p), T.axis.spatial(g.co, co)
         vk = T.axis.reduce(g.ci, k)
-        a = v[layout.v_index(order, vn, ve, vp, layout.channel(vk))]
+        a = v[layout.v_index(vn, ve, vp, layout.channel(vk))]
         b = u[ve, vo // g.tile_co, vk, vo % g.tile_co]
         T.reads(a, b)
         T.writes(product[vn, vp, ve, vo])
@@ -191,40 +194,47 @@ def _all(iterator: Any, size: int) -> slice:
 class _Layout:
     """Layouts of the packed input and of the transformed one, v.
 
-    v is [n, element, p / tile_p, channel..., p % tile_p] ("element"), or with the element inside
-    ("tile"): [n, p / tile_p, channel, element, (lane,) p % tile_p].
+    Knob ``v_outer``: v is [n, element, p / tile_p, channel, ...] ("element"), or [n, p / tile_p, channel,
+    element, ...] ("tile"), which keeps together what ``transform`` writes. Knob ``v_inner``: the last
+    axes are (lane,) p % tile_p ("tile"), or p % tile_p, lane ("channel": no transpose in ``transform``,
+    and any tile_p).
     """
 
-    def __init__(self, w: Workload, g: Geometry) -> None:
+    def __init__(self, w: Workload, g: Geometry, knobs: dict[str, Any]) -> None:
         self.w, self.g = w, g
+        self.outer, self.inner = knobs["v_outer"], knobs["v_inner"]
         self.rows = -(-g.tiles // g.tiles_w) * g.m[0] + TAPS - 1
 
-    def v_index(self, order: str, n: Any, e: Any, p: Any, channel: tuple[Any, ...]) -> list[Any]:
-        block, (first, *lane) = p // self.g.tile_p, channel
-        outer = {"element": (e, block, first), "tile": (block, first, e)}[order]
-        return [n, *outer, *lane, p % self.g.tile_p]
+    def v_index(self, n: Any, e: Any, p: Any, channel: tuple[Any, ...]) -> list[Any]:
+        block, (first, *lane), p_in = p // self.g.tile_p, channel, p % self.g.tile_p
+        outer = {"element": [e, block, first], "tile": [block, first, e]}[self.outer]
+        inner = {"tile": [*lane, p_in], "channel": [p_in, *lane]}[self.inner]
+        return [n, *outer, *inner]
 
-    def v_shape(self, order: str) -> list[int]:
+    def v_shape(self) -> list[int]:
         g = self.g
-        shape = self.v_index(order, self.w.n, g.elements, g.tiles, self.channel(g.ci))
-        return [*shape[:-1], g.tile_p]
+        lanes = [g.ci // g.channels, *([g.channels] if g.channels > 1 else [])]
+        outer = {
+            "element": [g.elements, g.tiles // g.tile_p, lanes[0]],
+            "tile": [g.tiles // g.tile_p, lanes[0], g.elements],
+        }[self.outer]
+        inner = {"tile": [*lanes[1:], g.tile_p], "channel": [g.tile_p, *lanes[1:]]}[self.inner]
+        return [self.w.n, *outer, *inner]
 
-    def v_range(
-        self, order: str, z: Any, n: Any, p: Any, channel: tuple[Any, ...]
-    ) -> tuple[Any, ...]:
-        return tuple(self.v_index(order, n, _all(z, self.g.elements), p, channel))
+    def v_range(self, z: Any, n: Any, p: Any, channel: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(self.v_index(n, _all(z, self.g.elements), p, channel))
 
 
 class _Packed(_Layout):
     """Vectors of ``lanes`` channels: packed[n, ci / lanes, row, column, lane]."""
 
-    def __init__(self, w: Workload, g: Geometry) -> None:
-        super().__init__(w, g)
+    def __init__(self, w: Workload, g: Geometry, knobs: dict[str, Any]) -> None:
+        super().__init__(w, g, knobs)
         self.cols = g.tiles_w * g.m[1] + TAPS - 1
         self.packed_shape = (w.n, g.ci // g.lanes, self.rows, self.cols, g.lanes)
 
     def channel(self, k: Any) -> tuple[Any, ...]:
-        return k // self.g.lanes, (self.g.lanes if isinstance(k, int) else k % self.g.lanes)
+        return k // self.g.lanes, k % self.g.lanes
 
     def pack_input(self, x: Any, packed: Any) -> None:
         from tvm import tirx
@@ -255,7 +265,7 @@ class _Packed(_Layout):
                 with T.Else():
                     zeros(0, self.cols)
 
-    def transform(self, packed: Any, v: Any, order: str) -> None:
+    def transform(self, packed: Any, v: Any) -> None:
         from tvm.script.ir_builder import tirx as T
 
         w, g = self.w, self.g
@@ -266,19 +276,19 @@ class _Packed(_Layout):
             vz, vn, vp, vc, vl = map(T.axis.spatial, loops, indices)
             top, left = vp // g.tiles_w * g.m[0], vp % g.tiles_w * g.m[1]
             T.reads(packed[vn, vc, top : top + len(rows), 0 : self.cols, vl])
-            T.writes(v[self.v_range(order, vz, vn, vp, (vc, vl))])
+            T.writes(v[self.v_range(vz, vn, vp, (vc, vl))])
             tile = apply_2d(rows, cols, lambda r, c: packed[vn, vc, top + r, left + c, vl], T.bind)
             for r, row in enumerate(tile):
                 for c_, value in enumerate(row):
                     element = vz * g.elements + r * len(cols) + c_
-                    T.buffer_store(v, value, self.v_index(order, vn, element, vp, (vc, vl)))
+                    T.buffer_store(v, value, self.v_index(vn, element, vp, (vc, vl)))
 
 
 class _Phased(_Layout):
     """Vectors of ``lanes`` tiles: packed[n, ci, row, column % m, column / m]."""
 
-    def __init__(self, w: Workload, g: Geometry) -> None:
-        super().__init__(w, g)
+    def __init__(self, w: Workload, g: Geometry, knobs: dict[str, Any]) -> None:
+        super().__init__(w, g, knobs)
         self.width = g.tiles_w + -(-(TAPS - 1) // g.m[1])
         self.packed_shape = (w.n, g.ci, self.rows, g.m[1], self.width)
 
@@ -304,7 +314,7 @@ class _Phased(_Layout):
                     packed, x[vn, vc, vh - w.pad[0], i], [vn, vc, vh, column % m, column // m]
                 )
 
-    def transform(self, packed: Any, v: Any, order: str) -> None:
+    def transform(self, packed: Any, v: Any) -> None:
         from tvm.script.ir_builder import tirx as T
 
         w, g = self.w, self.g
@@ -314,7 +324,7 @@ class _Phased(_Layout):
             vz, vn, vc, vp = map(T.axis.spatial, loops, indices)
             top, left = vp // g.tiles_w * g.m[0], vp % g.tiles_w
             T.reads(packed[vn, vc, top : top + len(rows), 0 : g.m[1], 0 : self.width])
-            T.writes(v[self.v_range(order, vz, vn, vp, (vc,))])
+            T.writes(v[self.v_range(vz, vn, vp, (vc,))])
 
             def load(r: int, c: int) -> Any:
                 return packed[vn, vc, top + r, c % g.m[1], left + c // g.m[1]]
@@ -322,4 +332,4 @@ class _Phased(_Layout):
             for r, row in enumerate(apply_2d(rows, cols, load, T.bind)):
                 for c_, value in enumerate(row):
                     element = vz * g.elements + r * len(cols) + c_
-                    T.buffer_store(v, value, self.v_index(order, vn, element, vp, (vc,)))
+                    T.buffer_store(v, value, self.v_index(vn, element, vp, (vc,)))

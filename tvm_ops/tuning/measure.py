@@ -36,14 +36,24 @@ class Outcome:
 class Measurer:
     """Everything that the candidates of one task share: inputs, reference, board, scratch folder.
 
-    ``bound`` limits the largest error over the largest output; None is the operator's own.
+    ``bound`` limits the largest error over the largest output; None is the operator's own. ``repeats``
+    is the number of timed runs; None is 1, or on a wall clock WALL_CLOCK_REPEATS.
     """
 
-    def __init__(self, task: Task, board: str, scratch: Path, bound: float | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        board: str,
+        scratch: Path,
+        bound: float | None = None,
+        repeats: int | None = None,
+    ) -> None:
         self.task, self.scratch = task, scratch
         self.operator = get_operator(task.operator)
         self.board = get_board(board, task.target)
         self.bound = self.operator.ERROR_BOUND if bound is None else bound
+        wall_clock = WALL_CLOCK_REPEATS if self.board.times_wall_clock else 1
+        self.repeats = repeats or wall_clock
 
     @cached_property
     def arrays(self) -> tuple[NDArray[Any], ...]:
@@ -78,7 +88,7 @@ class Measurer:
                 program,
                 inputs=inputs,
                 output=("y", workload.output_shape, "float32"),
-                repeat=WALL_CLOCK_REPEATS if self.board.times_wall_clock else 1,
+                repeat=self.repeats,
                 timeout=RUN_TIMEOUT,
                 cycle_limit=cycle_limit,
             )

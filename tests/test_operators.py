@@ -1,0 +1,89 @@
+"""Every operator, workload and structural choice against the numpy reference."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.candidates import candidates, random_knobs
+from tvm_ops.operators import get_operator, operator_names
+from tvm_ops.targets import get_target
+from tvm_ops.task import Task, listed_tasks, parse_task
+from tvm_ops.template import default_knobs, get_schedule
+from tvm_ops.tuning.measure import Measurer
+from tvm_ops.tuning.search import check_knobs
+
+LARGEST = 3e-3
+"""F(6,3) may exceed an operator's own bound (it is then not chosen); worse is a wrong algorithm."""
+
+HOST = [task for name in operator_names() for task in listed_tasks(name, get_target("host"))]
+
+
+def ids(tasks: list[Task]) -> list[str]:
+    return [f"{task.key}-{task.target.name}" for task in tasks]
+
+
+@pytest.mark.parametrize("task", HOST, ids=ids(HOST))
+def test_structural_choices_equal_numpy_on_host(task: Task, tmp_path: Path) -> None:
+    measurer = Measurer(task, "host", tmp_path, bound=LARGEST, repeats=1)
+    tried = candidates(task, seed=1)
+    assert len(tried) >= 2
+    for knobs in tried:
+        outcome = measurer.measure(knobs)
+        assert outcome.error is None, f"{knobs}: {outcome.error}"
+        assert outcome.max_error is not None and outcome.max_error <= LARGEST
+
+
+def small_tasks(target: str) -> list[Task]:
+    """The workloads that an emulator runs in a moment."""
+    found = [t for name in operator_names() for t in listed_tasks(name, get_target(target))]
+    return [task for task in found if task.workload.macs < 3e6]
+
+
+ARM = small_tasks("rpi4") + small_tasks("rpi3-armv7")
+
+
+@pytest.mark.parametrize("task", ARM, ids=ids(ARM))
+def test_sample_equals_numpy_under_qemu(task: Task, tmp_path: Path) -> None:
+    measurer = Measurer(task, "emulated", tmp_path, repeats=1)
+    drawn = random_knobs(task, random.Random(3))
+    for knobs in [default_knobs(task)] + ([drawn] if drawn else []):
+        outcome = measurer.measure(knobs)
+        kind = (outcome.error or "").split(":")[0]
+        assert outcome.error is None or kind == "wrong result" and outcome.max_error < LARGEST, (
+            f"{knobs}: {outcome.error}"
+        )
+
+
+@pytest.mark.parametrize("name", operator_names())
+@pytest.mark.parametrize("target", ["rpi3", "rpi5", "rpi4-armv7", "host"])
+def test_default_is_in_the_space_and_legal(name: str, target: str) -> None:
+    template = get_schedule(name)
+    for task in listed_tasks(name, get_target(target)):
+        knobs = default_knobs(task)
+        check_knobs(template.space(task.workload, task.target), knobs, task.key)
+        assert template.legal(task.workload, task.target, knobs), task.key
+
+
+@pytest.mark.parametrize("name", operator_names())
+def test_keys_round_trip(name: str) -> None:
+    target = get_target("rpi4")
+    for task in listed_tasks(name, target):
+        assert parse_task(name, task.key, target) == task
+
+
+@pytest.mark.parametrize("name", operator_names())
+def test_workloads_have_ragged_shapes(name: str) -> None:
+    sizes = [w for w in get_operator(name).WORKLOADS if w.ci % 4 and w.co % 4]
+    assert sizes, f"{name}: a workload whose channels no vector divides"
+
+
+def test_blocks_that_templates_ask_for_exist() -> None:
+    """Instantiating asks for each block by name; this is the assertion with the least to build."""
+    from tvm_ops.template import instantiate
+
+    for name in operator_names():
+        task = listed_tasks(name, get_target("rpi4"))[-1]
+        assert instantiate(task, default_knobs(task)) is not None
