@@ -19,13 +19,13 @@
 /* The register tile: CO_TILE output channels times up to MAX_VECTORS vectors of four pixels.
  * 8 x 12 takes 24 accumulators, 3 vectors of pixels and 2 of weights of 32 registers; with 16
  * registers 4 x 12 takes all of them. */
-#ifndef MAX_VECTORS
-#define MAX_VECTORS 3
-#endif
+enum { MAX_VECTORS = 3 };
+#ifndef CO_TILE
 #if defined(__aarch64__) || defined(__AVX512VL__)
 #define CO_TILE 8
 #else
 #define CO_TILE 4
+#endif
 #endif
 
 INLINE int round_up(int a, int to) { return (a + to - 1) / to * to; }
@@ -39,7 +39,7 @@ INLINE int out_size(int size, int kernel, int stride, int pad, int dilation) {
 
 /* How many vectors the next register tile takes of those left: threes, and a pair of twos in
  * the end rather than a three and a one, which would load a weight for each four products. */
-INLINE int tile_vectors(int left) { return left >= MAX_VECTORS && (left != 4 || MAX_VECTORS!=3) ? MAX_VECTORS : left == 4 ? 2 : left; }
+INLINE int tile_vectors(int left) { return left == 4 ? 2 : min_int(left, MAX_VECTORS); }
 
 typedef struct {
   vec4 low, high;

@@ -88,16 +88,17 @@ int handwritten_conv2d_pack(const handwritten_params* q, const float* weights, f
   return HANDWRITTEN_OK;
 }
 
-/* columns[k][4 * vectors] of the pixels from first on; past the last pixel it is repeated. */
+/* columns[k][4 * vectors] of the pixels from first on; past the last pixel it is repeated.
+ * Offsets of pixels grow, so those of whole vectors are neighbours if the last fits the first. */
 static void pack_panel(const plan_t* p, int vectors, int first, const float* source,
                        const int32_t* taps, int depth, float* columns) {
-  const int width = 4 * vectors, pixels = p->oh * p->ow;
+  const int width = 4 * vectors, pixels = p->oh * p->ow, whole = (pixels - first) / 4;
   int at[4 * MAX_VECTORS];
   for (int i = 0; i < width; i++) {
     const int pixel = min_int(first + i, pixels - 1);
     at[i] = pixel / p->ow * p->source.step + pixel % p->ow;
   }
-  if (vectors == 3 && at[11] - at[0] == 11) {
+  if (vectors == 3 && whole >= 3 && at[11] - at[0] == 11) {
     for (int k = 0; k < depth; k++, columns += 12) {
       const float* from = source + at[0] + taps[k];
       for (int v = 0; v < 3; v++) vec4_store(columns + 4 * v, vec4_load(from + 4 * v));
@@ -106,7 +107,7 @@ static void pack_panel(const plan_t* p, int vectors, int first, const float* sou
   }
   for (int v = 0; v < vectors; v++, columns += 4) {
     const int a = at[4 * v], b = at[4 * v + 1], c = at[4 * v + 2], d = at[4 * v + 3];
-    if (d - a == 3) {
+    if (v < whole && d - a == 3) {
       for (int k = 0; k < depth; k++)
         vec4_store(columns + k * width, vec4_load(source + a + taps[k]));
       continue;

@@ -21,7 +21,7 @@ static source_t plan_source(const handwritten_params* q) {
   s.phase_w = divide_up(q->w + 2 * q->pad_w, q->stride_w);
   s.row = s.phase_w * q->stride_w;
   s.plane = s.row * (q->h + 2 * q->pad_h);
-  s.step = s.row * q->stride_h;
+  s.step = s.row * min_int(q->stride_h, q->h + 2 * q->pad_h);
   return s;
 }
 

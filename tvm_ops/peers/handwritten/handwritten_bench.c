@@ -125,7 +125,7 @@ int main(int argc, char** argv) {
   const handwritten_params p = parse_sizes(argv[2]);
   const int warmup = parse_count(argv[8], 0), repeat = parse_count(argv[9], 1);
   const int code = f->check(&p);
-  if (code) stop(CANNOT, "%s returns %d for these sizes", f->name, code);
+  if (code) stop(CANNOT, "%s: cannot do these sizes, code %d", f->name, code);
   const size_t weights_size = (size_t)p.co * (p.ci / p.groups) * p.kh * p.kw;
   const size_t y_size = (size_t)p.n * p.co * out_size(p.h, p.kh, p.stride_h, p.pad_h, p.dilation_h) *
                         out_size(p.w, p.kw, p.stride_w, p.pad_w, p.dilation_w);

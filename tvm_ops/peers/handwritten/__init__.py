@@ -1,0 +1,181 @@
+"""The peer ``handwritten``: our own convolutions in C with NEON intrinsics, and their program.
+
+``handwritten.h`` is their interface; ``handwritten_bench.c`` runs one of them on a board.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tvm_ops import toolchain
+from tvm_ops.boards import get_board
+from tvm_ops.cache import cached_folder
+from tvm_ops.errors import InputError
+from tvm_ops.peers.convolution import OPERATORS, Array, Convolution
+from tvm_ops.peers.peer import TIMEOUT, BoardName, PeerResult
+from tvm_ops.peers.process import PeerFailed
+from tvm_ops.targets import Target
+from tvm_ops.task import Task
+
+FOLDER = Path(__file__).parent
+ACTIVATIONS = ("none", "relu", "relu6", "hswish")  # in the order of handwritten.h
+CODES = (
+    "done",
+    "a size is below 1",
+    "groups do not divide the channels",
+    "the kernel is larger than the padded input",
+    "written for other kernels, strides or groups",
+    "a tensor is too large",
+    "a null pointer",
+)
+"""What the functions of handwritten.h return."""
+_CANNOT = 3  # exit code of handwritten_bench: the function cannot do these sizes
+
+
+def compile_flags(target: Target) -> list[str]:
+    """How the C files are compiled for the target, beside the project's own warnings.
+
+    The core's own pipeline is known to the compiler for AArch64; the caches to the blocking.
+    """
+    cpu = {"aarch64": f"-mcpu={target.core}", "x86_64": f"-march={target.mcpu}"}.get(target.isa)
+    return [*toolchain.C_FLAGS, "-O3", *([cpu] if cpu else []), *target.c_flags,
+            f"-DHANDWRITTEN_L2_KIB={target.l2_kib}"]  # fmt: skip
+
+
+def build(operator: str, target: Target) -> Path:
+    """The bench program of the target, compiled at the first use, with that operator in it.
+
+    Raises ``InputError`` for an operator without a hand-written kernel or a missing compiler,
+    ``CheckFailed`` if the compiler fails.
+    """
+    if operator not in OPERATORS:
+        raise InputError(
+            f"operator '{operator}' has no hand-written kernel; allowed: {', '.join(OPERATORS)}"
+        )
+    flags = compile_flags(target) + (["-static"] if target.emulator else [])
+    sources = [*sorted(FOLDER.glob("*.[ch]")), toolchain.RUNTIME / "tvm_ops_region.h"]
+    recipe = {
+        "compiler": toolchain.compiler_version(target.compiler),
+        # The folder of the headers is the checkout's place, which the program does not depend on.
+        "flags": [flag for flag in flags if not flag.startswith("-I")],
+        "sources": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sources},
+    }
+
+    def make(folder: Path) -> None:
+        c_files = [p for p in sources if p.suffix == ".c"]
+        toolchain.run_tool([target.compiler, *flags, *c_files, "-o", folder / "bench"])
+
+    return cached_folder(f"handwritten-{target.name}", recipe, make) / "bench"
+
+
+def sizes(conv: Convolution) -> list[int]:
+    """The fields of ``handwritten_params`` in their order."""
+    pairs = (conv.kernel, conv.stride, conv.pad, conv.dilation)
+    return [
+        *(conv.n, conv.ci, conv.h, conv.w, conv.co),
+        *(number for pair in pairs for number in pair),
+        *(conv.groups, ACTIVATIONS.index(conv.activation)),
+    ]
+
+
+@dataclass
+class HandwrittenProcess:
+    """A task ready to run on a board; each ``run`` starts the program anew, with a warm-up."""
+
+    argv: list[str]
+    folder: Path
+    task: Task
+    board: BoardName
+    timeout: float
+    version: str
+    cycles: int | None = None
+
+    def run(self, repeat: int = 1) -> list[float]:
+        """Seconds of each repeat; none on a board that does not know them. Raises PeerFailed."""
+        target = self.task.target
+        board = get_board(self.board.name, target)
+        argv = [*self.argv, "1", str(repeat)]
+        done = board.execute(argv, timeout=self.timeout, cycle_limit=None, env={})
+        if done.finished.timed_out:
+            raise PeerFailed(f"no result within {self.timeout:g} s")
+        if done.finished.exit_code == _CANNOT:
+            code = int(done.finished.stderr.split()[-1])
+            raise PeerFailed(f"{self.task.operator}: {CODES[code]}")
+        if done.finished.failure:
+            raise PeerFailed(done.finished.failure)
+        if done.cycles is not None:
+            self.cycles = done.cycles[-1]
+            return [cycles / target.clock_ghz / 1e9 for cycles in done.cycles]
+        if not board.times_wall_clock:
+            return []
+        seconds: list[float] = json.loads((self.folder / "result.json").read_text())["seconds"]
+        return seconds
+
+    def output(self) -> Array:
+        """y[n, co, oh, ow] of the last run."""
+        shape = Convolution.of(self.task.workload).output_shape
+        return np.fromfile(self.folder / "y", "<f4").reshape(shape)
+
+
+class Handwritten:
+    """Asked like any other peer: ``why_not``, ``measure``, ``start``."""
+
+    name = "handwritten"
+
+    def why_not(self, task: Task) -> str | None:
+        """Why this peer cannot run the task, in one line; None if it can be tried."""
+        if task.operator not in OPERATORS:
+            return f"{self.name} has {', '.join(OPERATORS)} only"
+        return None
+
+    def measure(
+        self,
+        task: Task,
+        board: BoardName,
+        data: tuple[Array, Array, Array],
+        repeat: int = 3,
+        timeout: float = TIMEOUT,
+    ) -> PeerResult:
+        """Run the task on the board; what goes wrong is the result's ``why_not``.
+
+        ``data`` are x (NCHW), weights (OIHW) and bias, float32. The weights are packed before the
+        clock starts; x and y are NCHW. ``repeat`` counts on host only.
+        """
+        try:
+            with self.start(task, board, data, timeout) as process:
+                seconds = process.run(repeat if board.name == "host" else 1)
+                output = process.output()
+        except PeerFailed as error:
+            return PeerResult(self.name, why_not=str(error))
+        return PeerResult(self.name, process.version, seconds, process.cycles, output)
+
+    @contextmanager
+    def start(
+        self,
+        task: Task,
+        board: BoardName,
+        data: tuple[Array, Array, Array],
+        timeout: float = TIMEOUT,
+    ) -> Iterator[HandwrittenProcess]:
+        """The task with its program and files ready. Raises ``PeerFailed`` if it cannot be run."""
+        reason = self.why_not(task)
+        if reason:
+            raise PeerFailed(reason)
+        program = build(task.operator, task.target)
+        with tempfile.TemporaryDirectory(prefix="tvm_ops-handwritten-") as name:
+            folder = Path(name)
+            for file, array in zip(("x", "weights", "bias"), data, strict=True):
+                np.ascontiguousarray(array, "<f4").tofile(folder / file)
+            numbers = ",".join(map(str, sizes(Convolution.of(task.workload))))
+            files = [str(folder / n) for n in ("x", "weights", "bias", "y", "result.json")]
+            version = toolchain.compiler_version(task.target.compiler).split()[-1]
+            yield HandwrittenProcess([str(program), task.operator, numbers, *files], folder, task,
+                                     board, timeout, f"gcc {version}")  # fmt: skip
