@@ -61,12 +61,16 @@ install_packages() {
 }
 
 system_packages() {
-    local missing
+    local missing version
     mapfile -t missing < <(missing_packages)
-    [ ${#missing[@]} = 0 ] && return
-    install_packages "${missing[@]}"
-    mapfile -t missing < <(missing_packages)
+    if [ ${#missing[@]} != 0 ]; then
+        install_packages "${missing[@]}"
+        mapfile -t missing < <(missing_packages)
+    fi
     [ ${#missing[@]} = 0 ] || die "still missing after the installation: ${missing[*]} (Python 3.10 or newer is needed)"
+    version=$(qemu-aarch64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
+    printf '7.2\n%s\n' "$version" | sort -V -C ||
+        die "qemu-user $version is too old for the timing model: 7.2 or newer is needed (Debian 12, Ubuntu 24.04)"
 }
 
 python_packages() {

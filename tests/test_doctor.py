@@ -90,3 +90,14 @@ def test_the_cache_is_named_with_its_size(cache):
     assert find(name).found == "2.5 MB"
     assert find("board sysroots").state == "later"
     assert find("all of it").found == f"{cache.resolve()} (2.5 MB)"
+
+
+@pytest.mark.parametrize(("version", "state"), [("6.2.0", "missing"), ("8.2.2", "ok")])
+def test_a_qemu_that_cannot_run_the_timing_model_is_missing(
+    version, state, tmp_path, monkeypatch, cache
+):
+    program = tmp_path / "qemu-aarch64"
+    program.write_text(f"#!/bin/sh\necho qemu-aarch64 version {version}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find("qemu-aarch64").state == state

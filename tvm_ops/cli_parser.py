@@ -120,7 +120,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             known_name("verb", argv[0], VERBS)
         except argparse.ArgumentTypeError as error:
             raise InputError(str(error)) from None
-    return parser.parse_args(argv)
+    # What follows -- is another program's; argparse versions differ in what they make of it.
+    own, program = list(argv), []
+    if argv[:1] == ["board"] and "--" in argv:
+        at = own.index("--")
+        own, program = own[:at], own[at + 1 :]
+    return parser.parse_args(own, argparse.Namespace(program=program))
 
 
 Verbs = Any  # argparse's own type for what add_subparsers gives is private
@@ -267,6 +272,23 @@ def _run(verbs: Verbs) -> None:
     _json_option(parser)
 
 
+def _board_verb(verbs: Verbs) -> None:
+    about = "run any AArch64 Linux program on the modelled board and count its cycles"
+    example = """\
+examples:
+  tvm-ops board exec rpi4 -- ./program --its-own-option
+  tvm-ops board exec rpi5 --json cycles.json -- python3 script.py
+
+Regions are marked in the program: tvm_ops_region.h (C), tvm_ops.board_model.region (Python).
+Without marks the whole program is one region. python3 is the board's own."""
+    parser = _verb(verbs, "board", cli_verbs.board_exec, "exec: " + about, example)
+    group = parser.add_subparsers(metavar="exec", parser_class=Parser, required=True, dest="verb")
+    execute = _verb(group, "exec", cli_verbs.board_exec, about, example)
+    execute.usage = "tvm-ops board exec [-h] [--json FILE] TARGET -- PROGRAM ARGS..."
+    execute.add_argument("target", type=_target, metavar="TARGET", help="rpi3, rpi4, ...")
+    _json_option(execute)
+
+
 VERBS = {
     "doctor": _doctor,
     "list": _list_verb,
@@ -274,4 +296,5 @@ VERBS = {
     "build": _build,
     "bundle": _bundle,
     "run": _run,
+    "board": _board_verb,
 }

@@ -5,13 +5,14 @@ Each imports what it needs itself, so that a verb without TVM does not wait for 
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvm_ops.cli_output import check_output, print_table, write_json
-from tvm_ops.errors import InputError
+from tvm_ops.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
     from tvm_ops.task import Task
@@ -158,11 +159,46 @@ def run(arguments: Namespace) -> int:
     return 1 if any(row.error for row in rows) else 0
 
 
+def board_exec(arguments: Namespace) -> int:
+    """``tvm-ops board exec``: 0 if the program ended with 0, else 1."""
+    check_output(arguments.json)
+    from tvm_ops.board_model import execute
+    from tvm_ops.board_model.sysroot import sysroot
+    from tvm_ops.targets import get_target
+
+    if not arguments.program:
+        raise InputError("no program given; write it after --, as in: exec rpi4 -- ./program")
+    target = get_target(arguments.target)
+    if not target.modelled:
+        raise InputError(f"target {target.name} has no timing model")
+    root = sysroot(target, progress=lambda line: print(line, file=sys.stderr, flush=True))
+    done = execute(target, arguments.program, sysroot=root)
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    columns = ["id", "cycles", "ms", "instructions", "l1_misses", "l2_misses"]
+    regions = [{name: getattr(region, name) for name in columns} for region in done.regions]
+    rows = [[_text(value) for value in region.values()] for region in regions]
+    clock = f"{target.core} at {target.clock_ghz:g} GHz"
+    print_table(columns, rows, title=f"modelled {clock}, one thread", right=columns)
+    facts = {
+        "target": target.name,
+        "board": "modelled",
+        "regions": regions,
+        "exit_code": done.exit_code,
+    }
+    write_json(arguments.json, facts)
+    if done.exit_code:
+        raise CheckFailed(f"the program ended with exit code {done.exit_code}")
+    return 0
+
+
 def _text(value: object) -> str:
     """A table's cell: three decimals for a measured number, nothing for what is not known."""
     if value is None:
         return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}" if value >= 0.1 else f"{value:.3g}"
 
 
 def _tasks(arguments: Namespace) -> list[Task]:

@@ -13,7 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tvm_ops.board_model.plugin import plugin_api
 from tvm_ops.cache import cache_root
+from tvm_ops.errors import InputError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -34,8 +36,9 @@ PROGRAMS = (
 )
 # What the cache holds: its folders' names, what they are, and the size of making one.
 CACHED = (
-    ("runtime-", "board runtime, compiled", "seconds"),
-    ("plugin-", "timing model, compiled", "seconds"),
+    ("runtime-", "runtime library, compiled", "seconds"),
+    ("handwritten-", "hand-written peers, compiled", "seconds"),
+    ("board-model-", "timing model, compiled", "20 seconds"),
     ("sysroot-common-", "ARM libraries and peers", "95 MB of downloads"),
     ("sysroot-", "board sysroots", "seconds"),
 )
@@ -126,8 +129,20 @@ def _programs() -> Iterator[Finding]:
         if done.returncode or match is None:
             reason = f"does not run (exit {done.returncode})"
             yield Finding("system", program, "missing", reason, f"apt-get install {package}")
+        elif program == "qemu-aarch64" and _too_old(done.stdout):
+            hint = "Debian 12, Ubuntu 24.04 or newer have it"
+            yield Finding("system", program, "missing", f"{match[0]}, needed 7.2 or newer", hint)
         else:
             yield Finding("system", program, "ok", match[0])
+
+
+def _too_old(qemu_version: str) -> bool:
+    """Whether this qemu cannot run the timing model."""
+    try:
+        plugin_api(qemu_version)
+    except InputError:
+        return True
+    return False
 
 
 def _capstone() -> Iterator[Finding]:
