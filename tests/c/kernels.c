@@ -1,0 +1,82 @@
+/* Kernels by hand with the interface of TVM's generated code: what the runtime is tested with.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdint.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum { ROWS = 37, COLUMNS = 129 };
+
+typedef struct {
+  void* sync_handle;
+  int32_t num_task;
+} group_env;
+typedef int (*parallel_lambda)(int, group_env*, void*);
+
+__attribute__((weak)) int (*__TVMBackendParallelLaunch)(parallel_lambda, void*, int) = 0;
+__attribute__((weak)) void* (*__TVMBackendAllocWorkspace)(int, int, uint64_t, int, int) = 0;
+__attribute__((weak)) int (*__TVMBackendFreeWorkspace)(int, int, void*) = 0;
+
+typedef struct {
+  const float *x, *weights, *bias;
+  float* y;
+} closure;
+
+/* Rows in equal parts, as TVM cuts a parallel loop; sums whose rounding depends on their order. */
+static int some_rows(int id, group_env* env, void* data) {
+  const closure* c = data;
+  int part = (ROWS + env->num_task - 1) / env->num_task;
+  int end = (id + 1) * part < ROWS ? (id + 1) * part : ROWS;
+  float* sums = __TVMBackendAllocWorkspace(1, 0, COLUMNS * sizeof(float), 2, 32);
+  if (sums == 0) return -1;
+  for (int row = id * part; row < end; ++row) {
+    float sum = c->bias[row];
+    for (int i = 0; i < COLUMNS; ++i) sums[i] = sum += c->x[row * COLUMNS + i] * c->weights[i];
+    for (int i = 0; i < COLUMNS; ++i) c->y[row * COLUMNS + i] = sums[i];
+  }
+  return __TVMBackendFreeWorkspace(1, 0, sums);
+}
+
+/* y[row, i] = bias[row] + sum of x[row, k] * weights[k] for k <= i */
+EXPORT int32_t rows(float* x, float* weights, float* bias, float* y) {
+  closure c = {x, weights, bias, y};
+  return __TVMBackendParallelLaunch(some_rows, &c, 0);
+}
+
+static int rows_again(int id, group_env* env, void* data) {
+  (void)env;
+  return id == 0 ? __TVMBackendParallelLaunch(some_rows, data, 0) : 0;
+}
+
+/* The same, with a parallel loop in a parallel loop. */
+EXPORT int32_t nested(float* x, float* weights, float* bias, float* y) {
+  closure c = {x, weights, bias, y};
+  return __TVMBackendParallelLaunch(rows_again, &c, 0);
+}
+
+static int too_much(int id, group_env* env, void* data) {
+  (void)env, (void)data;
+  void* memory = __TVMBackendAllocWorkspace(1, 0, id == 0 ? UINT64_MAX - 1 : (uint64_t)1 << 46, 2, 32);
+  if (memory == 0) return -1;
+  return __TVMBackendFreeWorkspace(1, 0, memory);
+}
+
+/* Asks for more memory than there is. */
+EXPORT int32_t greedy(float* x, float* weights, float* bias, float* y) {
+  closure c = {x, weights, bias, y};
+  return __TVMBackendParallelLaunch(too_much, &c, 0);
+}
+
+EXPORT int32_t crash(float* x, float* weights, float* bias, float* y) {
+  (void)x, (void)weights, (void)bias, (void)y;
+  int* volatile nowhere = (int*)8;
+  *nowhere = 1;
+  return 0;
+}
+
+EXPORT int32_t hang(float* x, float* weights, float* bias, float* y) {
+  (void)weights, (void)bias, (void)y;
+  while (*(volatile float*)x < 1e9f) continue;
+  return 0;
+}
