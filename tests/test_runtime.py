@@ -48,7 +48,7 @@ BUILDS = {
 def compile_test(build: Build, folder: Path) -> Path:
     target = get_target(build.target)
     tasks = folder / "tasks.c"
-    tasks.write_text(c_source.tasks_c([kernel(n) for n in ("rows", "nested", "greedy")]))
+    tasks.write_text(c_source.tasks_c([kernel(n) for n in ("rows", "nested", "greedy", "sizes")]))
     runtime = [toolchain.RUNTIME / name for name in toolchain.LIBRARY_SOURCES]
     sources = [FOLDER / "test_runtime.c", FOLDER / "kernels.c", tasks, *runtime]
     program = folder / "test_runtime"

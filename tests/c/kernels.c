@@ -55,6 +55,29 @@ EXPORT int32_t nested(float* x, float* weights, float* bias, float* y) {
   return __TVMBackendParallelLaunch(rows_again, &c, 0);
 }
 
+/* Blocks of growing and shrinking sizes, two at a time, each written to its end. */
+static int many_sizes(int id, group_env* env, void* data) {
+  (void)id, (void)env, (void)data;
+  for (int i = 0; i < 40; ++i) {
+    uint64_t size = (uint64_t)(i < 20 ? i : 40 - i) * 3000;
+    char* first = __TVMBackendAllocWorkspace(1, 0, size, 2, 32);
+    char* second = __TVMBackendAllocWorkspace(1, 0, size / 2, 2, 32);
+    if (first == 0 || second == 0 || (uintptr_t)first % 64 != 0) return -1;
+    for (uint64_t at = 0; at < size; ++at) first[at] = 1;
+    for (uint64_t at = 0; at < size / 2; ++at) second[at] = 2;
+    for (uint64_t at = 0; at < size; ++at)
+      if (first[at] != 1) return -1;
+    __TVMBackendFreeWorkspace(1, 0, first);
+    __TVMBackendFreeWorkspace(1, 0, second);
+  }
+  return 0;
+}
+
+EXPORT int32_t sizes(float* x, float* weights, float* bias, float* y) {
+  closure c = {x, weights, bias, y};
+  return __TVMBackendParallelLaunch(many_sizes, &c, 0);
+}
+
 static int too_much(int id, group_env* env, void* data) {
   (void)env, (void)data;
   void* memory = __TVMBackendAllocWorkspace(1, 0, id == 0 ? UINT64_MAX - 1 : (uint64_t)1 << 46, 2, 32);

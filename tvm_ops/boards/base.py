@@ -63,10 +63,8 @@ class Board(ABC):
         """What a table says of where its figures come from."""
 
     @abstractmethod
-    def execute(
-        self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None, env: dict[str, str]
-    ) -> Measured:
-        """Run any program of the target; ``cycle_limit`` cuts a region off, where it can."""
+    def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:
+        """Run a bench program of the target; ``cycle_limit`` cuts a repeat off, where it can."""
 
     def run(
         self,
@@ -97,7 +95,7 @@ class Board(ABC):
                 argv += ["--input", f"{name}={_as_file(name, value, scratch)}"]
             if output:
                 argv += ["--output", str(scratch / "output.bin")]
-            measured = self.execute(argv, timeout=timeout, cycle_limit=cycle_limit, env={})
+            measured = self.execute(argv, timeout=timeout, cycle_limit=cycle_limit)
             return self._result(measured, scratch, output, repeat, timeout)
 
     def _result(

@@ -32,12 +32,10 @@ class EmulatedBoard(Board):
     def label(self) -> str:
         return f"{self.target.emulator}, no timing"
 
-    def execute(
-        self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None, env: dict[str, str]
-    ) -> Measured:
+    def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:
         emulator = [str(self.target.emulator), "-L", str(sysroot(self.target))]
         command = [*emulator, "-cpu", cpu(self.target), *argv]
-        return Measured(run_limited(command, timeout=timeout, memory=MEMORY_LIMIT, env=env))
+        return Measured(run_limited(command, timeout=timeout, memory=MEMORY_LIMIT))
 
 
 def cpu(target: Target) -> str:

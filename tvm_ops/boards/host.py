@@ -31,7 +31,5 @@ class HostBoard(Board):
     def label(self) -> str:
         return "this machine, wall clock"
 
-    def execute(
-        self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None, env: dict[str, str]
-    ) -> Measured:
-        return Measured(run_limited(argv, timeout=timeout, memory=MEMORY_LIMIT, env=env))
+    def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:
+        return Measured(run_limited(argv, timeout=timeout, memory=MEMORY_LIMIT))

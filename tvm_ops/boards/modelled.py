@@ -8,7 +8,6 @@ from tvm_ops.boards.base import Board, Measured
 from tvm_ops.errors import InputError
 from tvm_ops.process import Finished
 from tvm_ops.targets import Target
-from tvm_ops.toolchain import sysroot
 
 
 class ModelledBoard(Board):
@@ -31,18 +30,15 @@ class ModelledBoard(Board):
     def label(self) -> str:
         return f"modelled {self.target.core} at {self.target.clock_ghz:g} GHz, one thread"
 
-    def execute(
-        self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None, env: dict[str, str]
-    ) -> Measured:
+    def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:
         from tvm_ops.board_model import execute
 
         done = execute(
             self.target,
             list(argv),
-            sysroot=sysroot(self.target),
             cycle_limit=cycle_limit,
             timeout=timeout,
-            env=env,
+            marked=True,
         )
         finished = Finished(done.exit_code, done.stdout, done.stderr, done.timed_out)
         regions = sorted(done.regions, key=lambda region: region.id)
