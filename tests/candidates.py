@@ -13,7 +13,7 @@ from tvm_ops.template import default_knobs, get_schedule
 def random_knobs(
     task: Task, rng: random.Random, fixed: dict[str, Any] | None = None
 ) -> Knobs | None:
-    """Legal knobs with the ``fixed`` ones as given, drawn up to 400 times; None if none was legal."""
+    """Legal knobs with the ``fixed`` ones as given; None if 400 draws had none."""
     template = get_schedule(task.operator)
     space = template.space(task.workload, task.target)
     fixed = fixed or {}

@@ -52,7 +52,7 @@ def test_sample_equals_numpy_under_qemu(task: Task, tmp_path: Path) -> None:
     for knobs in [default_knobs(task)] + ([drawn] if drawn else []):
         outcome = measurer.measure(knobs)
         kind = (outcome.error or "").split(":")[0]
-        assert outcome.error is None or kind == "wrong result" and outcome.max_error < LARGEST, (
+        assert outcome.error is None or (kind == "wrong result" and outcome.max_error < LARGEST), (
             f"{knobs}: {outcome.error}"
         )
 

@@ -90,8 +90,8 @@ def _keep_on_stack(stmt: Any) -> Any:
     """Small local buffers stay allocas, which LLVM turns into registers.
 
     TVM 0.27 sends them to TVMBackendAllocWorkspace unless the allocation says
-    ``disable_lower_builtin``; LLVM then promotes them only sometimes (52.6 instead of 21.9 Mcycles for
-    a Winograd layer of 256@14 on the modelled A53).
+    ``disable_lower_builtin``; LLVM then promotes them only sometimes (52.6 instead of 21.9 Mcycles
+    for a Winograd layer of 256@14 on the modelled A53).
     """
     from tvm import tirx
 

@@ -94,8 +94,8 @@ _AARCH64 = {
     "mtriple": "aarch64-linux-gnu",
     "modelled": True,
 }
-# Raspberry Pi OS 32-bit binaries are ARMv7 with NEON and VFPv4. With mcpu=cortex-a53 LLVM would emit
-# ARMv8 instructions for an ARMv7 triple, so no mcpu is named.
+# Raspberry Pi OS 32-bit binaries are ARMv7 with NEON and VFPv4. With mcpu=cortex-a53 LLVM would
+# emit ARMv8 instructions for an ARMv7 triple, so no mcpu is named.
 _ARMV7 = {
     "isa": "armv7",
     "vector_lanes": 4,

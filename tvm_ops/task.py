@@ -33,6 +33,7 @@ class Task:
 
 
 def task_key(operator: str, workload: Any) -> str:
+    """The full key; it does not name the target, the log's folder does."""
     return f"{operator}-{workload.shape_key}-{workload.dtype}"
 
 

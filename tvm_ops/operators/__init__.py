@@ -1,4 +1,4 @@
-"""Operators: one module each, found by name; a file here and one in ``schedules/`` make an operator.
+"""Operators: one module each, found by name; a file here and one in ``schedules/`` make one.
 
 A module X has ``Workload``, ``WORKLOADS``, ``compute``, ``reference``, ``pack_weights``,
 ``pack_bias`` and ``ERROR_BOUND``; names that start with an underscore are shared parts.

@@ -11,7 +11,7 @@ ACTIVATIONS = ("none", "relu", "relu6", "hswish")
 
 
 def activate(name: str, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """none, relu, relu6 = min(max(y, 0), 6), hswish = y relu6(y + 3) / 6 (MobileNetV3, section 5.2)."""
+    """none, relu, relu6, and hswish = y relu6(y + 3) / 6 (MobileNetV3, section 5.2)."""
     if name == "relu":
         return np.maximum(y, 0)
     if name == "relu6":

@@ -1,9 +1,9 @@
 """3x3 stride-1 convolution by Winograd's minimal filtering F(m x m, 3x3), float32, NCHW.
 
 Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), section 4.1: each m x m
-tile of the output is inverse(sum over ci of weights' * transform(input tile)), so that the sum is one
-matrix product for each of the (m + 2)^2 elements. Four blocks: ``pack_input`` (padding and layout),
-``transform``, ``gemm``, ``inverse`` (with bias and activation).
+tile of the output is inverse(sum over ci of weights' * transform(input tile)), so that the sum is
+one matrix product for each of the (m + 2)^2 elements. Four blocks: ``pack_input`` (padding and
+layout), ``transform``, ``gemm``, ``inverse`` (with bias and activation).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tvm_ops.errors import InputError
-from tvm_ops.operators._conv import Array, ConvWorkload, Float64, conv_data, conv_reference
+from tvm_ops.operators._conv import Array, ConvWorkload, conv_data, conv_reference
 from tvm_ops.operators._epilogue import activate_tir
 from tvm_ops.operators._winograd import TAPS, apply_2d, matrices, transform_weights
 
@@ -75,7 +75,7 @@ class Geometry:
 
 
 def geometry(w: Workload, knobs: dict[str, Any]) -> Geometry:
-    """``knobs``: sketch, m, lanes, tile (p, co), block_p and block_co (in register tiles; 0: all)."""
+    """Needs sketch, m, lanes, tile (p, co), block_p and block_co (in register tiles; 0: all)."""
     m, lanes, (tile_p, tile_co) = tuple(knobs["m"]), knobs["lanes"], knobs["tile"]
     tiles_h, tiles_w = -(-w.out_h // m[0]), -(-w.out_w // m[1])
     phased = knobs["sketch"] == "phased"
@@ -115,22 +115,21 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
 
     g = geometry(w, knobs)
     layout = (_Packed if knobs["sketch"] == "packed" else _Phased)(w, g, knobs)
-    with IRBuilder() as builder:
-        with T.prim_func(s_tir=True):
-            T.func_name("main")
-            T.func_attr({"tirx.noalias": True})
-            x = T.arg("x", T.buffer(w.input_shape))
-            u = T.arg("weights", T.buffer((g.elements, g.co // g.tile_co, g.ci, g.tile_co)))
-            bias = T.arg("bias", T.buffer((g.co,)))
-            y = T.arg("y", T.buffer(w.output_shape))
-            packed = T.sblock_alloc_buffer(layout.packed_shape)
-            v = T.sblock_alloc_buffer(layout.v_shape())
-            # Tile-major: a power-of-two stride between the elements would thrash a 2-way L1.
-            product = T.sblock_alloc_buffer((w.n, g.tiles, g.elements, g.co))
-            layout.pack_input(x, packed)
-            layout.transform(packed, v)
-            _gemm(w, g, layout, v, u, product)
-            _inverse(w, g, product, bias, y)
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        T.func_name("main")
+        T.func_attr({"tirx.noalias": True})
+        x = T.arg("x", T.buffer(w.input_shape))
+        u = T.arg("weights", T.buffer((g.elements, g.co // g.tile_co, g.ci, g.tile_co)))
+        bias = T.arg("bias", T.buffer((g.co,)))
+        y = T.arg("y", T.buffer(w.output_shape))
+        packed = T.sblock_alloc_buffer(layout.packed_shape)
+        v = T.sblock_alloc_buffer(layout.v_shape())
+        # Tile-major: a power-of-two stride between the elements would thrash a 2-way L1.
+        product = T.sblock_alloc_buffer((w.n, g.tiles, g.elements, g.co))
+        layout.pack_input(x, packed)
+        layout.transform(packed, v)
+        _gemm(w, g, layout, v, u, product)
+        _inverse(w, g, product, bias, y)
     return builder.get()
 
 
@@ -194,10 +193,10 @@ def _all(iterator: Any, size: int) -> slice:
 class _Layout:
     """Layouts of the packed input and of the transformed one, v.
 
-    Knob ``v_outer``: v is [n, element, p / tile_p, channel, ...] ("element"), or [n, p / tile_p, channel,
-    element, ...] ("tile"), which keeps together what ``transform`` writes. Knob ``v_inner``: the last
-    axes are (lane,) p % tile_p ("tile"), or p % tile_p, lane ("channel": no transpose in ``transform``,
-    and any tile_p).
+    Knob ``v_outer``: v is [n, element, p / tile_p, channel, ...] ("element"), or
+    [n, p / tile_p, channel, element, ...] ("tile"), which keeps together what ``transform`` writes.
+    Knob ``v_inner``: the last axes are (lane,) p % tile_p ("tile"), or p % tile_p, lane ("channel":
+    no transpose in ``transform``, and any tile_p).
     """
 
     def __init__(self, w: Workload, g: Geometry, knobs: dict[str, Any]) -> None:

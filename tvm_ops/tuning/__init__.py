@@ -1,1 +1,1 @@
-"""Tuning: the log, the search, the workers that build and measure, and the session that joins them."""
+"""Tuning: the log, the search, the workers that build and measure, the session that joins them."""

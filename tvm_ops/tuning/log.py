@@ -1,4 +1,4 @@
-"""The tuning log: one JSON object a line, for a target and an operator; appended, never rewritten."""
+"""The tuning log of a target and an operator: one JSON object a line, appended, never rewritten."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def parse_line(line: str, where: str) -> Record:
 
 
 def read_log(path: Path) -> list[Record]:
-    """All records, in order; an absent file has none. Raises ``InputError`` naming file and line."""
+    """All records, in order; an absent file has none. Raises ``InputError`` with file and line."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines()

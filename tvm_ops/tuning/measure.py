@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tvm_ops.boards import get_board
+from tvm_ops.boards import RunResult, get_board
 from tvm_ops.build import build_program
 from tvm_ops.operators import get_operator
 from tvm_ops.task import Knobs, Task
+
+Array = NDArray[Any]
 
 RUN_TIMEOUT = 60.0  # seconds; the demo's layer takes about one on the modelled board
 WALL_CLOCK_REPEATS = 15
@@ -36,8 +38,8 @@ class Outcome:
 class Measurer:
     """Everything that the candidates of one task share: inputs, reference, board, scratch folder.
 
-    ``bound`` limits the largest error over the largest output; None is the operator's own. ``repeats``
-    is the number of timed runs; None is 1, or on a wall clock WALL_CLOCK_REPEATS.
+    ``bound`` limits the largest error over the largest output; None is the operator's own.
+    ``repeats`` is the number of timed runs; None is 1, or on a wall clock WALL_CLOCK_REPEATS.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Measurer:
         self.repeats = repeats or wall_clock
 
     @cached_property
-    def arrays(self) -> tuple[NDArray[Any], ...]:
+    def arrays(self) -> tuple[Array, Array, Array]:
         """x, weights, bias."""
-        return tuple(self.operator.data(self.task.workload))
+        x, weights, bias = self.operator.data(self.task.workload)
+        return x, weights, bias
 
     @cached_property
     def reference(self) -> NDArray[np.float64]:
@@ -76,6 +79,10 @@ class Measurer:
 
     def run(self, program: Path, knobs: Knobs, cycle_limit: int | None = None) -> Outcome:
         """Run the built program and hold its output against the reference."""
+        return self.judge(self.execute(program, knobs, cycle_limit), cycle_limit)
+
+    def execute(self, program: Path, knobs: Knobs, cycle_limit: int | None = None) -> RunResult:
+        """Run the built program on this task's inputs, packed as the knobs say."""
         workload = self.task.workload
         x, weights, bias = self.arrays
         inputs = {
@@ -84,7 +91,7 @@ class Measurer:
             "bias": self.operator.pack_bias(workload, knobs, bias),
         }
         with self._alone():
-            result = self.board.run(
+            return self.board.run(
                 program,
                 inputs=inputs,
                 output=("y", workload.output_shape, "float32"),
@@ -92,6 +99,9 @@ class Measurer:
                 timeout=RUN_TIMEOUT,
                 cycle_limit=cycle_limit,
             )
+
+    def judge(self, result: RunResult, cycle_limit: int | None = None) -> Outcome:
+        """What the run is worth: its error if it failed, or computed something else than numpy."""
         if result.cut_off:
             return Outcome([], error=f"cut off: past {cycle_limit} cycles, twice the best")
         if result.error:
@@ -99,12 +109,11 @@ class Measurer:
         largest = float(np.abs(self.reference).max()) or 1.0
         difference = np.abs(result.outputs["y"].astype(np.float64) - self.reference)
         max_error = float(difference.max()) / largest
-        cycles = result.cycles[0] if result.cycles else None
         if not max_error <= self.bound:  # also where it is not a number
-            error = (
-                f"wrong result: error {max_error:.2e} of the largest output, bound {self.bound:g}"
-            )
-            return Outcome([], max_error=max_error if np.isfinite(max_error) else None, error=error)
+            error = f"error {max_error:.2e} of the largest output, bound {self.bound:g}"
+            known = max_error if np.isfinite(max_error) else None
+            return Outcome([], max_error=known, error=f"wrong result: {error}")
+        cycles = result.cycles[0] if result.cycles else None
         return Outcome(result.seconds or [], cycles, max_error)
 
     @contextmanager

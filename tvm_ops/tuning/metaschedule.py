@@ -11,9 +11,9 @@ from typing import Any
 def metaschedule() -> Any:
     """The module ``tvm.s_tir.meta_schedule``.
 
-    ``TuneContext`` imports ``tvm.s_tir.tensor_intrin`` with all its accelerators, which costs 11 s in
-    TVM 0.27. None of those intrinsics is used here, so a package that imports nothing by itself takes
-    its place; its submodules can still be imported one by one.
+    ``TuneContext`` imports ``tvm.s_tir.tensor_intrin`` with all its accelerators, which costs 11 s
+    in TVM 0.27. None of those intrinsics is used here, so a package that imports nothing by itself
+    takes its place; its submodules can still be imported one by one.
     """
     import tvm
 
@@ -24,7 +24,7 @@ def metaschedule() -> Any:
         sys.modules[name] = package
         import tvm.s_tir
 
-        tvm.s_tir.tensor_intrin = package  # type: ignore[attr-defined]
+        tvm.s_tir.tensor_intrin = package
     from tvm.s_tir import meta_schedule
 
     return meta_schedule

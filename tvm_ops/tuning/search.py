@@ -1,9 +1,10 @@
 """The search over named knobs: MetaSchedule's evolutionary search with its XGBoost cost model.
 
 MetaSchedule searches schedules of one module. Ours change the module too (tile-dependent layouts,
-F(2,3) or F(4,3)), so it searches a *carrier*: a block that does nothing, with one ``sample_categorical``
-per knob, whose decisions are the knobs. A trace then applies in microseconds, a mutation is a change of
-one decision, and no template ever runs in this process. The cost model sees the knobs themselves.
+F(2,3) or F(4,3)), so it searches a *carrier*: a block that does nothing, with one
+``sample_categorical`` per knob, whose decisions are the knobs. A trace then applies in
+microseconds, a mutation is a change of one decision, and no template ever runs in this process.
+The cost model sees the knobs themselves.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ def knobs_id(knobs: Knobs) -> str:
 
 
 class KnobSearch:
-    """Proposes batches of legal knobs and learns from their costs; the same seed, the same proposals.
+    """Proposes batches of legal knobs and learns from their costs.
 
-    ``space`` is a template's ``space(...)``; ``legal`` refuses combinations before they are proposed.
+    The same seed and costs give the same proposals. ``space`` is a template's ``space(...)``;
+    ``legal`` refuses combinations before they are proposed.
     """
 
     def __init__(self, space: Space, legal: Callable[[Knobs], bool], seed: int, batch: int) -> None:
@@ -178,7 +180,7 @@ class _Parts(NamedTuple):
 
 
 @cache
-def _parts() -> _Parts:
+def _parts() -> _Parts:  # noqa: C901  three small classes, not one long path
     """MetaSchedule's extension points; made on first use, for TVM takes a second to import."""
     import tvm
     from tvm.ir.utils import derived_object
@@ -186,7 +188,7 @@ def _parts() -> _Parts:
     ms = metaschedule()
 
     @derived_object
-    class Legal(ms.postproc.PyPostproc):  # type: ignore[misc,name-defined]
+    class Legal(ms.postproc.PyPostproc):  # type: ignore[name-defined]
         def __init__(self, is_legal: Callable[[Any], bool]) -> None:
             super().__init__()
             self.is_legal = is_legal
@@ -201,7 +203,7 @@ def _parts() -> _Parts:
             return Legal(self.is_legal)
 
     @derived_object
-    class ChangeOneKnob(ms.mutator.PyMutator):  # type: ignore[misc,name-defined]
+    class ChangeOneKnob(ms.mutator.PyMutator):  # type: ignore[name-defined]
         def __init__(self, seed: int) -> None:
             super().__init__()
             self.seed = seed
@@ -225,7 +227,7 @@ def _parts() -> _Parts:
             return ChangeOneKnob(self.seed)
 
     @derived_object
-    class KnobFeatures(ms.feature_extractor.PyFeatureExtractor):  # type: ignore[misc,name-defined]
+    class KnobFeatures(ms.feature_extractor.PyFeatureExtractor):  # type: ignore[name-defined]
         def __init__(self, features: Callable[[Any], NDArray[np.float32]]) -> None:
             super().__init__()
             self.features = features

@@ -79,9 +79,10 @@ def tune(
 ) -> Progress:
     """Tune one task until ``trials`` candidates are known, and append what is measured to its log.
 
-    The default knobs are the first trial. The same seed proposes the same candidates; those that the
-    log knows are taken from it, so that a stopped session goes on where it was. ``observer`` is called
-    after each trial. On KeyboardInterrupt what was measured is in the log, and it is raised again.
+    The default knobs are the first trial. The same seed proposes the same candidates; those that
+    the log knows are taken from it, so that a stopped session goes on where it was. ``observer`` is
+    called after each trial. On KeyboardInterrupt what was measured is in the log, and it is raised
+    again.
     Raises ``InputError`` for a board that does not fit or a log that cannot be read.
     """
     name = get_board(board, task.target).name
