@@ -39,3 +39,11 @@ def workloads() -> Table:
         for w in get_operator(name).WORKLOADS:
             rows.append([task_key(name, w), f"{w.macs / 1e6:.1f}"])
     return ["workload", "MMAC"], rows
+
+
+def peers() -> Table:
+    """Each peer that ``--against`` takes."""
+    from tvm_ops.peers import PEERS  # with numpy, which the other lists do without
+
+    rows = [[name, (peer.__doc__ or "").splitlines()[0]] for name, peer in PEERS.items()]
+    return ["peer", "what it is"], rows

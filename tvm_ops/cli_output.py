@@ -1,4 +1,4 @@
-"""What the command line writes: tables (drawn on a terminal, plain in a pipe) and JSON files."""
+"""What the verbs share: tables (drawn on a terminal, plain in a pipe) and JSON files."""
 
 from __future__ import annotations
 
@@ -90,3 +90,12 @@ def write_json(path: Path | None, facts: Any) -> None:
     except BaseException:
         os.unlink(name)  # noqa: PTH108
         raise
+
+
+def cell(value: object) -> str:
+    """A table's cell: three decimals for a measured number, nothing for what is not known."""
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}" if value >= 0.1 else f"{value:.3g}"

@@ -1,16 +1,29 @@
-"""The verbs of the command line, their arguments, defaults and help texts."""
+"""The verbs of the command line: arguments, defaults, help texts."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tvm_ops import cli_verbs
+from tvm_ops import cli_measure, cli_verbs
+from tvm_ops.cli_arguments import (
+    LISTS,
+    Parser,
+    add_board,
+    add_json,
+    add_output,
+    add_tasks,
+    fraction,
+    known_name,
+    list_name,
+    peers,
+    target,
+    whole,
+)
 from tvm_ops.errors import InputError
 
 _ABOUT = """\
@@ -29,73 +42,6 @@ examples:
   tvm-ops compare winograd_conv2d --target rpi4 --against ncnn,xnnpack
 
 exit codes: 0 done, 1 a check failed, 2 bad input, 130 interrupted"""
-
-LISTS = ("operators", "targets", "workloads", "peers")
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are the project's own: one line, exit code 2."""
-
-    def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(allow_abbrev=False, **options)
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see {self.prog} --help")
-
-
-def known_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """``name`` if it is known; else an error that names the likeliest one and all known ones."""
-    names = list(known)
-    if name in names:
-        return name
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    guess = f", did you mean '{close[0]}'?" if close else ";"
-    # argparse swallows the text of a ValueError, such as InputError, but not of its own error.
-    raise argparse.ArgumentTypeError(
-        f"unknown {kind} '{name}'{guess} known: {', '.join(names) or 'none'}"
-    )
-
-
-def _operator(name: str) -> str:
-    from tvm_ops.operators import operator_names
-
-    return known_name("operator", name, operator_names())
-
-
-def _target(name: str) -> str:
-    from tvm_ops.targets import NAMES
-
-    return known_name("target", name, NAMES)
-
-
-def _board(name: str) -> str:
-    from tvm_ops.boards import BOARDS
-
-    return known_name("board", name, BOARDS)
-
-
-def _list(name: str) -> str:
-    return known_name("list", name, LISTS)
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if not text.isascii() or not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"'{text}' is no whole number from {least} on")
-        return int(text)
-
-    return convert
-
-
-def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number between 0 and 1")
-    return value
 
 
 class _Version(argparse.Action):
@@ -139,61 +85,17 @@ def _verb(verbs: Verbs, name: str, call: Callable[..., int], about: str, example
     return parser
 
 
-def _json_option(parser: Parser) -> None:
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
-
-
-def _task_options(parser: Parser, several: bool = True) -> None:
-    """OPERATOR..., --target, --workload, --logs."""
-    parser.add_argument(
-        "operators",
-        type=_operator,
-        nargs="+" if several else 1,
-        metavar="OPERATOR",
-        help="see: tvm-ops list operators",
-    )
-    parser.add_argument(
-        "--target", type=_target, required=True, metavar="T", help="see: tvm-ops list targets"
-    )
-    parser.add_argument(
-        "--workload",
-        dest="workloads",
-        action="append",
-        default=[],
-        metavar="KEY",
-        help="one workload, by its full key; may be repeated "
-        "(default: all that the operator lists, see: tvm-ops list workloads)",
-    )
-    parser.add_argument(
-        "--logs", type=Path, metavar="DIR", help="folder of the logs (default: tuning_logs)"
-    )
-
-
-def _board_option(parser: Parser) -> None:
-    parser.add_argument(
-        "--board",
-        type=_board,
-        metavar="B",
-        help="modelled, emulated (no timing) or host "
-        "(default: the first of these that can run the target)",
-    )
-
-
-def _output_option(parser: Parser, metavar: str, about: str) -> None:
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=about)
-
-
 def _doctor(verbs: Verbs) -> None:
     about = "what is installed, what is missing and how to get it"
     parser = _verb(verbs, "doctor", cli_verbs.doctor, about, "example:\n  tvm-ops doctor")
-    _json_option(parser)
+    add_json(parser)
 
 
 def _list_verb(verbs: Verbs) -> None:
     about = "the operators, targets, workloads or peers that there are"
     parser = _verb(verbs, "list", cli_verbs.list_names, about, "example:\n  tvm-ops list targets")
-    parser.add_argument("what", type=_list, metavar="WHAT", help=", ".join(LISTS))
-    _json_option(parser)
+    parser.add_argument("what", type=list_name, metavar="WHAT", help=", ".join(LISTS))
+    add_json(parser)
 
 
 def _tune(verbs: Verbs) -> None:
@@ -204,72 +106,93 @@ examples:
   tvm-ops tune conv2d --target host --workload conv2d-n1_ci32_h28_w28_co64_k1_s1_p0-f32
 
 Ctrl-C leaves a valid log; the same command resumes."""
-    parser = _verb(verbs, "tune", cli_verbs.tune, about, example)
-    _task_options(parser, several=False)
+    parser = _verb(verbs, "tune", cli_measure.tune, about, example)
+    add_tasks(parser, several=False)
     parser.add_argument(
         "--trials",
-        type=_whole(1),
+        type=whole(1),
         default=64,
         metavar="N",
         help="candidates to know of each workload, those in the log included (default: 64)",
     )
-    _board_option(parser)
+    add_board(parser)
     parser.add_argument(
-        "--seed", type=_whole(0), default=0, metavar="S", help="of the search (default: 0)"
+        "--seed", type=whole(0), default=0, metavar="S", help="of the search (default: 0)"
     )
     parser.add_argument(
-        "--workers", type=_whole(1), metavar="N", help="processes (default: one per processor)"
+        "--workers", type=whole(1), metavar="N", help="processes (default: one per processor)"
     )
     parser.add_argument(
         "--bound",
-        type=_fraction,
+        type=fraction,
         metavar="X",
         help="largest error allowed, over the largest output (default: the operator's, 1e-4)",
     )
-    _json_option(parser)
+    add_json(parser)
 
 
 def _build(verbs: Verbs) -> None:
     about = "compile the best known kernels: a library, its header, assembly, the knobs used"
     example = "example:\n  tvm-ops build winograd_conv2d --target rpi4 -o out"
     parser = _verb(verbs, "build", cli_verbs.build, about, example)
-    _task_options(parser, several=False)
-    _output_option(parser, "DIR", "folder for libOPERATOR.so, OPERATOR.h, .knobs.json, .s")
-    _json_option(parser)
+    add_tasks(parser, several=False)
+    add_output(parser, "DIR", "folder for libOPERATOR.so, OPERATOR.h, .knobs.json, .s")
+    add_json(parser)
 
 
 def _bundle(verbs: Verbs) -> None:
     about = "write a bundle: library, header, bench program and manifest for one target"
     example = "example:\n  tvm-ops bundle winograd_conv2d conv2d --target rpi4 -o rpi4.tar.gz"
     parser = _verb(verbs, "bundle", cli_verbs.bundle, about, example)
-    _task_options(parser)
-    _output_option(parser, "FILE.tar.gz", "the bundle")
+    add_tasks(parser)
+    add_output(parser, "FILE.tar.gz", "the bundle")
     parser.add_argument(
         "--weights",
         type=Path,
         metavar="FILE.npz",
         help="arrays KEY.weights and KEY.bias to pack into it (default: none)",
     )
-    _json_option(parser)
+    add_json(parser)
 
 
 def _run(verbs: Verbs) -> None:
     about = "run every task of a bundle and print its times"
     parser = _verb(
-        verbs, "run", cli_verbs.run, about, "example:\n  tvm-ops run rpi4.tar.gz --check"
+        verbs, "run", cli_measure.run, about, "example:\n  tvm-ops run rpi4.tar.gz --check"
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a file from: tvm-ops bundle")
-    _board_option(parser)
+    add_board(parser)
     parser.add_argument(
         "--check", action="store_true", help="compare with numpy; exit 1 if a result is wrong"
     )
     parser.add_argument(
-        "--threads", type=_whole(1), default=1, metavar="N", help="threads (default: 1)"
+        "--threads", type=whole(1), default=1, metavar="N", help="threads (default: 1)"
     )
     parser.add_argument(
-        "--repeat", type=_whole(1), default=5, metavar="N", help="timed runs (default: 5)"
+        "--repeat", type=whole(1), default=5, metavar="N", help="timed runs (default: 5)"
     )
-    _json_option(parser)
+    add_json(parser)
+
+
+def _compare(verbs: Verbs) -> None:
+    about = "measure our kernels and other libraries' on the same board, in one table"
+    example = """\
+examples:
+  tvm-ops compare winograd_conv2d --target rpi4 --against ncnn,xnnpack,handwritten
+  tvm-ops compare conv2d --target host --json host.json
+
+ratio: the other's time over ours; above 1 we are faster. Multiply-adds are those of the plain
+algorithm, so Winograd may pass 100 % of the peak."""
+    parser = _verb(verbs, "compare", cli_measure.compare, about, example)
+    add_tasks(parser)
+    parser.add_argument(
+        "--against",
+        type=peers,
+        metavar="PEER,...",
+        help="see: tvm-ops list peers (default: all)",
+    )
+    add_board(parser)
+    add_json(parser)
 
 
 def _board_verb(verbs: Verbs) -> None:
@@ -281,12 +204,12 @@ examples:
 
 Regions are marked in the program: tvm_ops_region.h (C), tvm_ops.board_model.region (Python).
 Without marks the whole program is one region. python3 is the board's own."""
-    parser = _verb(verbs, "board", cli_verbs.board_exec, "exec: " + about, example)
+    parser = _verb(verbs, "board", cli_measure.board_exec, "exec: " + about, example)
     group = parser.add_subparsers(metavar="exec", parser_class=Parser, required=True, dest="verb")
-    execute = _verb(group, "exec", cli_verbs.board_exec, about, example)
+    execute = _verb(group, "exec", cli_measure.board_exec, about, example)
     execute.usage = "tvm-ops board exec [-h] [--json FILE] TARGET -- PROGRAM ARGS..."
-    execute.add_argument("target", type=_target, metavar="TARGET", help="rpi3, rpi4, ...")
-    _json_option(execute)
+    execute.add_argument("target", type=target, metavar="TARGET", help="rpi3, rpi4, ...")
+    add_json(execute)
 
 
 VERBS = {
@@ -296,5 +219,6 @@ VERBS = {
     "build": _build,
     "bundle": _bundle,
     "run": _run,
+    "compare": _compare,
     "board": _board_verb,
 }

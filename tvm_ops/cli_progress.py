@@ -37,6 +37,7 @@ class TuneDisplay:
         self._live: Any = None
         self._latest: Progress | None = None
         self._last_line = time.monotonic()
+        self._printed = 0  # trials
 
     def __enter__(self) -> TuneDisplay:
         if sys.stdout.isatty():
@@ -59,10 +60,10 @@ class TuneDisplay:
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
-        elif self._latest:
+        elif self._latest and self._latest.done > self._printed:
             self._print()
 
     def _print(self) -> None:
         assert self._latest
         print(describe(self._latest, self._board), flush=True)
-        self._last_line = time.monotonic()
+        self._last_line, self._printed = time.monotonic(), self._latest.done

@@ -1,0 +1,139 @@
+"""What the verbs' arguments have in common: the parser, the kinds of value, shared options."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tvm_ops.errors import InputError
+
+LISTS = ("operators", "targets", "workloads", "peers")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are the project's own: one line, exit code 2."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def known_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """``name`` if it is known; else an error that names the likeliest one and all known ones."""
+    names = list(known)
+    if name in names:
+        return name
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    guess = f", did you mean '{close[0]}'?" if close else ";"
+    # argparse swallows the text of a ValueError, such as InputError, but not of its own error.
+    raise argparse.ArgumentTypeError(
+        f"unknown {kind} '{name}'{guess} known: {', '.join(names) or 'none'}"
+    )
+
+
+def operator(name: str) -> str:
+    """The name of a known operator."""
+    from tvm_ops.operators import operator_names
+
+    return known_name("operator", name, operator_names())
+
+
+def target(name: str) -> str:
+    """The name of a known target."""
+    from tvm_ops.targets import NAMES
+
+    return known_name("target", name, NAMES)
+
+
+def board(name: str) -> str:
+    """The name of a known board."""
+    from tvm_ops.boards import BOARDS
+
+    return known_name("board", name, BOARDS)
+
+
+def peers(names: str) -> list[str]:
+    """Names of known peers, separated by commas."""
+    from tvm_ops.peers import PEERS
+
+    return [known_name("peer", name, PEERS) for name in names.split(",")]
+
+
+def list_name(name: str) -> str:
+    """What ``tvm-ops list`` can list."""
+    return known_name("list", name, LISTS)
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Whole numbers from ``least`` on."""
+
+    def convert(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"'{text}' is no whole number from {least} on")
+        return int(text)
+
+    return convert
+
+
+def fraction(text: str) -> float:
+    """A number between 0 and 1, both excluded."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number between 0 and 1")
+    return value
+
+
+def add_json(parser: Parser) -> None:
+    """--json."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
+
+
+def add_tasks(parser: Parser, several: bool = True) -> None:
+    """OPERATOR..., --target, --workload, --logs."""
+    parser.add_argument(
+        "operators",
+        type=operator,
+        nargs="+" if several else 1,
+        metavar="OPERATOR",
+        help="see: tvm-ops list operators",
+    )
+    parser.add_argument(
+        "--target", type=target, required=True, metavar="T", help="see: tvm-ops list targets"
+    )
+    parser.add_argument(
+        "--workload",
+        dest="workloads",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="one workload, by its full key; may be repeated "
+        "(default: all that the operator lists, see: tvm-ops list workloads)",
+    )
+    parser.add_argument(
+        "--logs", type=Path, metavar="DIR", help="folder of the logs (default: tuning_logs)"
+    )
+
+
+def add_board(parser: Parser) -> None:
+    """--board."""
+    parser.add_argument(
+        "--board",
+        type=board,
+        metavar="B",
+        help="modelled, emulated (no timing) or host "
+        "(default: the first of these that can run the target)",
+    )
+
+
+def add_output(parser: Parser, metavar: str, about: str) -> None:
+    """-o, which has to be given."""
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=about)

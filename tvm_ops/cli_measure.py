@@ -1,0 +1,167 @@
+"""The verbs that measure: tune, run, compare, board exec; see ``cli_verbs``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from tvm_ops.cli_output import cell, check_output, print_table, write_json
+from tvm_ops.cli_tasks import logs_of, tasks_of
+from tvm_ops.errors import CheckFailed, InputError
+
+if TYPE_CHECKING:
+    from tvm_ops.tuning.session import Progress
+
+
+def tune(arguments: Namespace) -> int:
+    """``tvm-ops tune``: 0 if every task has a candidate that works, else 1."""
+    check_output(arguments.json)
+    from tvm_ops.boards import get_board
+    from tvm_ops.cli_progress import TuneDisplay
+    from tvm_ops.tuning import log
+    from tvm_ops.tuning.session import tune as tune_task
+
+    tasks = tasks_of(arguments)
+    board = get_board(arguments.board, tasks[0].target)
+    print(f"board: {board.label}", flush=True)
+    sessions = []
+    for task in tasks:
+        print(task.key, flush=True)
+        with TuneDisplay(board.name) as display:
+            sessions.append(
+                tune_task(
+                    task,
+                    trials=arguments.trials,
+                    board=arguments.board,
+                    seed=arguments.seed,
+                    logs=arguments.logs or log.ROOT,
+                    workers=arguments.workers,
+                    bound=arguments.bound,
+                    observer=display,
+                )
+            )
+    rows = [_tuned(session) for session in sessions]
+    columns = ["workload", "trials", "new", "failed", "best ms", "Mcycles", "% of peak"]
+    print_table(columns, [[cell(v) for v in row.values()] for row in rows], right=columns[1:])
+    write_json(arguments.json, {"target": arguments.target, "board": board.name, "rows": rows})
+    return 0 if all(session.best for session in sessions) else 1
+
+
+def _tuned(session: Progress) -> dict[str, object]:
+    best = session.best
+    return {
+        "task": session.task.key,
+        "trials": session.done,
+        "new": session.measured,
+        "failed": sum(session.failures.values()),
+        "ms": best.cost * 1e3 if best and best.cost else None,
+        "mcycles": best.cycles / 1e6 if best and best.cycles else None,
+        "percent_of_peak": session.percent_of_peak,
+    }
+
+
+def run(arguments: Namespace) -> int:
+    """``tvm-ops run``: 0 if every task ran and none computed a wrong result, else 1."""
+    check_output(arguments.json)
+    from tvm_ops.run import run_bundle
+
+    rows = run_bundle(
+        arguments.bundle,
+        board=arguments.board,
+        check=arguments.check,
+        threads=arguments.threads,
+        repeat=arguments.repeat,
+    )
+    print(f"board: {rows[0].board}")
+    columns = ["task", "ms", "Mcycles", "MAC/cycle", "max error", "allowed", "state"]
+    print_table(
+        columns,
+        [
+            [
+                row.task,
+                cell(row.ms),
+                cell(row.cycles and row.cycles / 1e6),
+                cell(row.mac_per_cycle),
+                "" if row.max_abs_error is None else f"{row.max_abs_error:.1e}",
+                "" if row.bound is None else f"{row.bound:.1e}",
+                row.error or ("ok" if arguments.check else "ran, not checked"),
+            ]
+            for row in rows
+        ],
+        right=columns[1:-1],
+    )
+    write_json(arguments.json, {"rows": [asdict(row) for row in rows]})
+    return 1 if any(row.error for row in rows) else 0
+
+
+def compare(arguments: Namespace) -> int:
+    """``tvm-ops compare``: 0 if each of our kernels has a time, else 1."""
+    check_output(arguments.json)
+    from tvm_ops.compare import compare as measure
+    from tvm_ops.compare import table
+
+    result = measure(
+        tasks_of(arguments),
+        board=arguments.board,
+        against=arguments.against,
+        logs=logs_of(arguments),
+        report=_tell,
+    )
+    print(f"board: {result.label}")
+    columns = ["kernel", "ms", "Mcycles", "MAC/cycle", "% of peak", "ratio", "max error", "note"]
+    for key, lines in groupby(table(result), lambda line: line[0]):
+        print_table(columns, [_with_note(line[1:]) for line in lines], key, right=columns[1:-1])
+    for name, ratio in result.geomean.items():
+        print(f"geometric mean of {name}'s time over ours: {ratio:.2f}")
+    write_json(arguments.json, result.to_json())
+    if result.failures:
+        raise CheckFailed("; ".join(result.failures))
+    return 0
+
+
+def _with_note(line: list[str]) -> list[str]:
+    """A reason instead of figures gets a column of its own; it would make that of the ms wide."""
+    name, *figures = line
+    if any(figures[1:]):
+        return [*line, ""]
+    return [name, *[""] * len(figures), figures[0]]
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def board_exec(arguments: Namespace) -> int:
+    """``tvm-ops board exec``: 0 if the program ended with 0, else 1."""
+    check_output(arguments.json)
+    from tvm_ops.board_model import execute
+    from tvm_ops.board_model.sysroot import sysroot
+    from tvm_ops.targets import get_target
+
+    if not arguments.program:
+        raise InputError("no program given; write it after --, as in: exec rpi4 -- ./program")
+    target = get_target(arguments.target)
+    if not target.modelled:
+        raise InputError(f"target {target.name} has no timing model")
+    root = sysroot(target, progress=_tell)
+    done = execute(target, arguments.program, sysroot=root)
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    columns = ["id", "cycles", "ms", "instructions", "l1_misses", "l2_misses"]
+    regions = [{name: getattr(region, name) for name in columns} for region in done.regions]
+    rows = [[cell(value) for value in region.values()] for region in regions]
+    clock = f"{target.core} at {target.clock_ghz:g} GHz"
+    print_table(columns, rows, title=f"modelled {clock}, one thread", right=columns)
+    facts = {
+        "target": target.name,
+        "board": "modelled",
+        "regions": regions,
+        "exit_code": done.exit_code,
+    }
+    write_json(arguments.json, facts)
+    if done.exit_code:
+        raise CheckFailed(f"the program ended with exit code {done.exit_code}")
+    return 0
