@@ -52,7 +52,10 @@ class Kernel:
         """``int SYMBOL(const float* x, ..., float* y)``."""
         parameters = [f"const {C_TYPES[a.dtype]}* {a.name}" for a in self.arguments]
         parameters[-1] = parameters[-1].removeprefix("const ")
-        return f"int {self.symbol}({', '.join(parameters)})"
+        line = f"int {self.symbol}({', '.join(parameters)})"
+        if len(line) <= 80:
+            return line
+        return f"int {self.symbol}(\n    " + ",\n    ".join(parameters) + ")"
 
 
 def tasks_c(kernels: Sequence[Kernel]) -> str:

@@ -118,7 +118,7 @@ class Board(ABC):
             return RunResult(self.name, error=f"{len(cycles)} regions for {repeat} repeats")
         seconds = None
         if cycles is not None:
-            seconds = [c / self.target.clock_ghz / 1e9 for c in cycles]
+            seconds = [self.target.milliseconds(c) / 1e3 for c in cycles]
         elif self.times_wall_clock:
             seconds = json.loads((scratch / "result.json").read_text())["seconds"]
         outputs = {}
