@@ -43,7 +43,7 @@ class TuneDisplay:
         if sys.stdout.isatty():
             from rich.live import Live
 
-            self._live = Live(refresh_per_second=4)
+            self._live = Live("starting", refresh_per_second=4)
             self._live.start()
         return self
 
