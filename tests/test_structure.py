@@ -14,7 +14,7 @@ from tvm_ops.operators import operator_names
 
 SOURCES = [
     path
-    for folder in ("tvm_ops", "schedules", "tests", "examples")
+    for folder in ("tvm_ops", "schedules", "examples")
     for path in sorted((ROOT / folder).rglob("*"))
     if path.suffix in (".py", ".c", ".h", ".cc", ".cpp")
 ]
