@@ -79,8 +79,8 @@ def plugin() -> Path:
 
 def core_file(core: str) -> Path:
     """The description of a core (``cortex-a53``); raises ``InputError`` naming the known ones."""
-    path = CORES / f"{core}.core"
+    path = CORES / f"{core}.txt"
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in CORES.glob("*.core")))
+        known = ", ".join(sorted(p.stem for p in CORES.glob("*.txt")))
         raise InputError(f"the modelled board has no core '{core}'; it has: {known}")
     return path

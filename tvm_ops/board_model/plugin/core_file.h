@@ -1,4 +1,4 @@
-// Core descriptions (cores/*.core): parameters and the cost of every kind of instruction.
+// Core descriptions (cores/*.txt): parameters and the cost of every kind of instruction.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ enum Pipe : uint8_t {
   kPipeV1 = 128,
 };
 
-// Cycles, entries, KiB: the meaning of each is written beside its value in cores/*.core.
+// Cycles, entries, KiB: the meaning of each is written beside its value in cores/*.txt.
 struct CoreParameters {
   int out_of_order, issue_width, dispatch_by_micro_op, reorder_buffer, neon_slots;
   int queue_integer, queue_memory, queue_vector, store_buffer;

@@ -10,51 +10,47 @@ class PipeCalendar {
  public:
   PipeCalendar() { clear(); }
 
-  void clear() {
-    cycle_of_.assign(kCycles, ~0ull);
-    taken_.assign(kCycles, 0);
-  }
+  void clear() { days_.fill(~0ull); }
 
   // Takes one of `pipes` for `occupancy` cycles, from cycle `from` on; the cycle at which it starts.
   // `prefer_second` takes the second of the free pipes, so that halves of an instruction spread.
   uint64_t reserve(uint8_t pipes, uint64_t from, int occupancy, bool prefer_second) {
     for (uint64_t cycle = from; cycle < from + kFarthest; cycle++) {
-      uint8_t free = pipes & static_cast<uint8_t>(~taken(cycle));
+      uint64_t& day = at(cycle);
+      uint64_t free = pipes & ~day;
       if (!free) continue;
-      uint8_t pipe = lowest(free);
-      uint8_t others = free & static_cast<uint8_t>(~pipe);
+      uint64_t pipe = lowest(free);
+      uint64_t others = free & ~pipe;
       if (prefer_second && others) pipe = lowest(others);
-      if (!free_during(pipe, cycle + 1, occupancy - 1)) continue;
-      for (int i = 0; i < occupancy; i++) taken(cycle + i) |= pipe;
+      if (occupancy > 1 && !take(pipe, cycle + 1, occupancy - 1)) continue;
+      day |= pipe;
       return cycle;
     }
     return from + kFarthest;
   }
 
  private:
-  static constexpr size_t kCycles = 8192;
+  static constexpr size_t kDays = 8192;
   static constexpr uint64_t kFarthest = 4000;
 
-  static uint8_t lowest(uint8_t pipes) { return pipes & static_cast<uint8_t>(-pipes); }
+  static uint64_t lowest(uint64_t pipes) { return pipes & -pipes; }
 
-  uint8_t& taken(uint64_t cycle) {
-    size_t i = cycle % kCycles;
-    if (cycle_of_[i] != cycle) {
-      cycle_of_[i] = cycle;
-      taken_[i] = 0;
-    }
-    return taken_[i];
+  // The cycle's number in the upper 56 bits, the pipes taken in the lower 8.
+  uint64_t& at(uint64_t cycle) {
+    uint64_t& day = days_[cycle % kDays];
+    if (day >> 8 != cycle) day = cycle << 8;
+    return day;
   }
 
-  bool free_during(uint8_t pipe, uint64_t first, int count) {
+  bool take(uint64_t pipe, uint64_t first, int count) {
     for (int i = 0; i < count; i++) {
-      if (taken(first + i) & pipe) return false;
+      if (at(first + i) & pipe) return false;
     }
+    for (int i = 0; i < count; i++) at(first + i) |= pipe;
     return true;
   }
 
-  std::vector<uint64_t> cycle_of_;
-  std::vector<uint8_t> taken_;
+  std::array<uint64_t, kDays> days_;
 };
 
 // A ring of the cycles at which entries of a queue become free.

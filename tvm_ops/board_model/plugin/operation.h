@@ -19,7 +19,7 @@ constexpr int kNone = -1;
 
 enum class Kind : uint8_t { compute, load, store, branch, indirect_branch };
 
-// What an instruction costs on one core; a row of cores/*.core. Which fields count depends on the
+// What an instruction costs on one core; a row of cores/*.txt. Which fields count depends on the
 // pipeline: the first block is for both, then in-order, then out-of-order.
 struct Cost {
   uint8_t latency = 1;

@@ -58,15 +58,16 @@ uint32_t instruction_word(const qemu_plugin_insn* instruction) {
 }
 
 void on_block(unsigned vcpu, void* block) {
-  model->regions.block_starts(vcpu, *static_cast<Block*>(block));
+  if (model->regions.models(vcpu)) model->regions.block_starts(*static_cast<Block*>(block));
 }
 
 void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
+  if (!model->regions.models(vcpu)) return;
   auto instruction = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data));
-  model->regions.memory_accessed(vcpu, instruction, address);
+  model->regions.memory_accessed(instruction, address);
   constexpr unsigned k16Bytes = 4;  // QEMU 7.2 splits these itself, later ones do not
   if (qemu_plugin_mem_size_shift(info) == k16Bytes) {
-    model->regions.memory_accessed(vcpu, instruction, address + 8);
+    model->regions.memory_accessed(instruction, address + 8);
   }
 }
 

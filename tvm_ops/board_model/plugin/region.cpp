@@ -39,18 +39,19 @@ void RegionTracker::start(unsigned vcpu) {
   owner_.store(vcpu);
 }
 
-void RegionTracker::advance_to(Block& block) {
-  Block* finished = current_;
-  current_ = &block;
-  if (finished) {
-    core_.execute(*finished, accesses_, block.address);
-    if (options_.cycle_limit && core_.cycles() > options_.cycle_limit) {
-      if (getpid() != process_) _exit(kCutOffExitCode);
-      report(kWholeProgramRegion, true);
-      _exit(kCutOffExitCode);
-    }
+// Replays the block that ran before: only now are all its accesses and its successor known.
+void RegionTracker::block_starts(Block& block) {
+  if (current_) {
+    core_.execute(*current_, accesses_, block.address);
+    if (options_.cycle_limit && core_.cycles() > options_.cycle_limit) cut_off();
   }
+  current_ = &block;
   accesses_.clear();
+}
+
+void RegionTracker::cut_off() {
+  report(kWholeProgramRegion, true);
+  _exit(kCutOffExitCode);
 }
 
 void RegionTracker::system_call(unsigned vcpu, int64_t number, uint64_t mark, uint64_t region) {
@@ -87,7 +88,7 @@ void RegionTracker::program_exits() {
   report(kWholeProgramRegion, false);
 }
 
-void RegionTracker::report(uint64_t region, bool cut_off) {
+void RegionTracker::report(uint64_t region, bool was_cut_off) {
   if (getpid() != process_) return;
   const MemoryCounters& memory = core_.memory_counters();
   const BranchPredictor& branches = core_.branch_predictor();
@@ -99,7 +100,7 @@ void RegionTracker::report(uint64_t region, bool cut_off) {
           region, core_.cycles(), blocks_.executed_instructions(), memory.l1_misses,
           memory.l2_misses, memory.l3_misses, branches.branches(), branches.mispredicts(),
           blocks_.executed_unknown_instructions(), whole_program_ ? "true" : "false",
-          cut_off ? "true" : "false");
+          was_cut_off ? "true" : "false");
   report_hot_blocks();
   fputs("}\n", file_);
   fflush(file_);

@@ -35,11 +35,11 @@ class RegionTracker {
  public:
   RegionTracker(const RegionOptions& options, Core& core, BlockStore& blocks);
 
-  void block_starts(unsigned vcpu, Block& block) {
-    if (vcpu == owner_.load(std::memory_order_relaxed)) advance_to(block);
-  }
-  void memory_accessed(unsigned vcpu, uint32_t instruction, uint64_t address) {
-    if (vcpu == owner_.load(std::memory_order_relaxed)) accesses_.push_back({instruction, address});
+  // Whether what this thread does is being modelled.
+  bool models(unsigned vcpu) const { return vcpu == owner_.load(std::memory_order_relaxed); }
+  void block_starts(Block& block);
+  void memory_accessed(uint32_t instruction, uint64_t address) {
+    accesses_.push_back({instruction, address});
   }
   void system_call(unsigned vcpu, int64_t number, uint64_t mark, uint64_t region);
   void thread_exits(unsigned vcpu);
@@ -48,10 +48,10 @@ class RegionTracker {
  private:
   static constexpr unsigned kNobody = ~0u;
 
-  void advance_to(Block& block);
+  [[noreturn]] void cut_off();
   void start(unsigned vcpu);
   void close() { owner_.store(kNobody); }
-  void report(uint64_t region, bool cut_off);
+  void report(uint64_t region, bool was_cut_off);
   void report_hot_blocks();
 
   const RegionOptions options_;
