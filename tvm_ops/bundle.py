@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 
 from tvm_ops import toolchain
 from tvm_ops.build import Entry, Library, build_library, link_bench
-from tvm_ops.bundle_reader import FORMAT, MANIFEST, Bundle, open_bundle
+from tvm_ops.bundle_manifest import FORMAT, MANIFEST
+from tvm_ops.bundle_reader import Bundle, open_bundle
 from tvm_ops.c_source import Kernel
 from tvm_ops.errors import InputError
 from tvm_ops.operators import get_operator
@@ -79,7 +81,7 @@ def load_weights(path: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"weights {path}: no readable .npz file ({error})") from None
     keys = {name.rpartition(".")[0] for name in arrays}
     expected = {f"{key}.{part}" for key in keys for part in ("weights", "bias")}

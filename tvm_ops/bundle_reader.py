@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from tvm_ops.bundle_manifest import MANIFEST, listed_files, parse_manifest
 from tvm_ops.errors import InputError
 from tvm_ops.targets import Target, get_target
 
-FORMAT = 1
-MANIFEST = "manifest.json"
 MAX_FILE = 1 << 30
-MAX_TOTAL = 2 << 30
 MAX_MANIFEST = 16 << 20
 _CHUNK = 1 << 20
 _PLACE = re.compile(r"(bin|include|lib|weights)/[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,199}")
@@ -100,14 +98,14 @@ def _unpack(path: Path, folder: Path) -> dict[str, Any]:
         tarfile.open(fileobj=unzipped, mode="r:") as tar,
     ):
         manifest = _read_manifest(tar)
-        missing = _listed_files(manifest)
+        missing = listed_files(manifest)
         while (member := tar.next()) is not None:
             _check_member(member)
             listed = missing.pop(member.name, None)
             if listed is None:
-                raise InputError(f"'{member.name}' is not in the manifest, or is there twice")
+                raise InputError(f"{_quoted(member)} is not in the manifest, or is there twice")
             if member.size != listed["size"]:
-                raise InputError(f"'{member.name}' has another size than the manifest says")
+                raise InputError(f"{_quoted(member)} has another size than the manifest says")
             _write_member(tar, member, listed["sha256"], folder)
     if missing:
         raise InputError(f"'{min(missing)}' of the manifest is missing")
@@ -121,96 +119,34 @@ def _read_manifest(tar: tarfile.TarFile) -> dict[str, Any]:
         raise InputError(f"the first file has to be {MANIFEST}")
     _check_member(member)
     if member.size > MAX_MANIFEST:
-        raise InputError(f"{MANIFEST} is larger than {MAX_MANIFEST} bytes")
-    try:
-        manifest = json.loads(_content(tar, member).read(member.size))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{MANIFEST} is no JSON ({error})") from None
-    if not isinstance(manifest, dict):
-        raise InputError(f"{MANIFEST} has to be a JSON object")
-    if manifest.get("format") != FORMAT:
-        raise InputError(
-            f"format {manifest.get('format')!r} is unknown; this version reads {FORMAT}"
-        )
-    _check_manifest(manifest)
-    return manifest
-
-
-def _check_manifest(manifest: dict[str, Any]) -> None:
-    """The fields that are read here and by ``run``."""
-    name = manifest.get("name")
-    _require(isinstance(name, str) and name.isidentifier(), "'name' has to be a C identifier")
-    target = manifest.get("target")
-    _require(
-        isinstance(target, dict) and all(isinstance(target.get(k), str) for k in ("name", "isa")),
-        "'target' has to be an object with name and isa",
-    )
-    tasks = manifest.get("tasks")
-    _require(isinstance(tasks, list) and len(tasks) > 0, "'tasks' has to be a list, not empty")
-    for task in tasks if isinstance(tasks, list) else []:
-        _require(
-            isinstance(task, dict)
-            and all(isinstance(task.get(k), str) for k in ("key", "operator", "symbol"))
-            and isinstance(task.get("knobs"), dict)
-            and isinstance(task.get("arguments"), list)
-            and all(_is_argument(a) for a in task["arguments"]),
-            "each of 'tasks' has to have key, operator, symbol, knobs and arguments",
-        )
-
-
-def _is_argument(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and all(isinstance(value.get(k), str) for k in ("name", "dtype"))
-        and isinstance(value.get("shape"), list)
-        and all(type(size) is int and size > 0 for size in value["shape"])
-    )
-
-
-def _require(fits: bool, why: str) -> None:
-    if not fits:
-        raise InputError(f"{MANIFEST}: {why}")
-
-
-def _listed_files(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    files = manifest.get("files")
-    _require(isinstance(files, list), "'files' has to be a list")
-    listed: dict[str, dict[str, Any]] = {}
-    for entry in files if isinstance(files, list) else []:
-        _require(
-            isinstance(entry, dict)
-            and isinstance(entry.get("path"), str)
-            and type(entry.get("size")) is int
-            and isinstance(entry.get("sha256"), str)
-            and re.fullmatch(r"[0-9a-f]{64}", entry["sha256"]) is not None,
-            "each of 'files' has to have path, size and sha256",
-        )
-        _require(entry["path"] not in listed, f"'{entry['path']}' is there twice")
-        listed[entry["path"]] = entry
-    total = sum(entry["size"] for entry in listed.values())
-    _require(total <= MAX_TOTAL, f"{total} bytes in all are more than {MAX_TOTAL}")
-    return listed
+        raise InputError(f"{MANIFEST} is too large: {MAX_MANIFEST} bytes are allowed")
+    return parse_manifest(_content(tar, member).read(member.size))
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
     """Only plain files of a sane size in the known folders."""
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts:
-        raise InputError(f"'{member.name}' would lie outside the bundle's folder")
+        raise InputError(f"{_quoted(member)} would lie outside the bundle's folder")
     if member.name != MANIFEST and not _PLACE.fullmatch(member.name):
-        raise InputError(f"'{member.name}': files may be in bin, include, lib and weights")
+        raise InputError(f"{_quoted(member)}: files may be in bin, include, lib and weights")
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
         raise InputError(
             f"'{member.name}' is no plain file; links, devices, folders are not allowed"
         )
     if member.size > MAX_FILE:
-        raise InputError(f"'{member.name}' has {member.size} bytes, {MAX_FILE} are allowed")
+        raise InputError(f"{_quoted(member)} has {member.size} bytes, {MAX_FILE} are allowed")
+
+
+def _quoted(member: tarfile.TarInfo) -> str:
+    """The name on one line, whatever is in it."""
+    return ascii(member.name[:100])
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     content = tar.extractfile(member)
     if content is None:
-        raise InputError(f"'{member.name}' has no content")
+        raise InputError(f"{_quoted(member)} has no content")
     return content
 
 
@@ -224,7 +160,7 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, sha256: str, fo
             digest.update(chunk)
             file.write(chunk)
     if digest.hexdigest() != sha256:
-        raise InputError(f"'{member.name}' has a wrong checksum: it is damaged or was changed")
+        raise InputError(f"{_quoted(member)} has a wrong checksum: it is damaged or was changed")
     place.chmod(0o755 if place.parent.name == "bin" else 0o644)
 
 
