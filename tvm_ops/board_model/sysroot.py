@@ -44,6 +44,8 @@ WHEELS = (
 IMPORTS = ("numpy", "ncnn", "MNN", "ai_edge_litert.interpreter", "onnxruntime")
 GLIBC_TAGS = ("2_28", "2_27", "2_24", "2_17")  # manylinux tags a glibc of 2.28 or newer satisfies
 SOURCES_VARIABLE = "TVM_OPS_APT_SOURCES"
+PYTHON_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONPATH": "", "PYTHONHOME": ""}
+"""What makes two runs of the sysroot's Python alike, and keeps this machine's packages out."""
 _SITE = "usr/lib/python3/dist-packages"  # on the path of Debian's and Ubuntu's python3
 _LAYOUT = 1  # raise it when the steps below change, so that older folders are not used
 
@@ -71,13 +73,12 @@ def sysroot(target: Target, progress: Progress | None = None) -> Path:
 
 
 def python_argv(target: Target, progress: Progress | None = None) -> list[str]:
-    """How to start the sysroot's own ARM Python: its path, and switches for a repeatable run.
+    """How to start the sysroot's own ARM Python on the board, to be followed by a script.
 
-    ``-I`` keeps the development machine's environment and user folders out; ``-B`` writes no
-    compiled modules beside the caller's files.
+    Outside of ``execute`` it has to run with ``PYTHON_ENVIRONMENT``. ``-s`` keeps the user's
+    packages out, and ``-B`` keeps compiled modules from being written beside the script.
     """
-    python = python_of(sysroot(target, progress))
-    return [str(python), "-I", "-B"]
+    return [str(python_of(sysroot(target, progress))), "-s", "-B"]
 
 
 def python_of(root: Path) -> Path:

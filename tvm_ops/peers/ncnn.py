@@ -1,0 +1,47 @@
+"""ncnn (Tencent): the network is a line of text and the raw weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tvm_ops.peers.convolution import Array, Convolution
+from tvm_ops.peers.library import Library
+from tvm_ops.targets import Target
+
+# Layer parameters 9 (activation type) and 10 (its numbers) of ncnn's documentation of operators.
+_ACTIVATIONS = {
+    "none": "9=0",
+    "relu": "9=1",
+    "relu6": "9=3 -23310=2,0.0,6.0",
+    "hswish": "9=6 -23310=2,0.16666667,0.5",  # x min(max(alpha x + beta, 0), 1)
+}
+
+
+class Ncnn(Library):
+    """ncnn with its Winograd kernels, which is its default, or without."""
+
+    library = "ncnn"
+
+    def __init__(self, name: str, winograd: bool) -> None:
+        super().__init__(name)
+        self.winograd = winograd
+
+    @property
+    def settings(self) -> dict[str, bool]:
+        return {"winograd": self.winograd}
+
+    def write_network(
+        self, conv: Convolution, weights: Array, bias: Array, folder: Path, target: Target
+    ) -> None:
+        (kh, kw), (sh, sw), (ph, pw), (dh, dw) = conv.kernel, conv.stride, conv.pad, conv.dilation
+        layer = "Convolution" if conv.groups == 1 else "ConvolutionDepthWise"
+        parameters = (
+            f"0={conv.co} 1={kw} 11={kh} 2={dw} 12={dh} 3={sw} 13={sh} 4={pw} 14={ph} "
+            f"5=1 6={weights.size} {_ACTIVATIONS[conv.activation]}"
+        )
+        if conv.groups > 1:
+            parameters += f" 7={conv.groups}"
+        lines = ["7767517", "2 2", "Input x 0 1 x", f"{layer} y 1 1 x y {parameters}"]
+        (folder / "network.param").write_text("\n".join(lines) + "\n")
+        # The four zero bytes before the weights say that they are plain float32.
+        (folder / "network.bin").write_bytes(bytes(4) + weights.tobytes() + bias.tobytes())
