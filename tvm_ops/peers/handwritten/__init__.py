@@ -43,10 +43,12 @@ _CANNOT = 3  # exit code of handwritten_bench: the function cannot do these size
 def compile_flags(target: Target) -> list[str]:
     """How the C files are compiled for the target, beside the project's own warnings.
 
-    The core's own pipeline is known to the compiler for AArch64; the caches to the blocking.
+    The compiler knows the core's pipeline, the blocking its L2 cache, and a core that starts
+    instructions in order has a register tile of its own.
     """
     cpu = {"aarch64": f"-mcpu={target.core}", "x86_64": f"-march={target.mcpu}"}.get(target.isa)
-    return [*toolchain.C_FLAGS, "-O3", *([cpu] if cpu else []), *target.c_flags,
+    in_order = ["-DHANDWRITTEN_IN_ORDER"] if target.core == "cortex-a53" else []
+    return [*toolchain.C_FLAGS, "-O3", *([cpu] if cpu else []), *target.c_flags, *in_order,
             f"-DHANDWRITTEN_L2_KIB={target.l2_kib}"]  # fmt: skip
 
 
@@ -103,7 +105,7 @@ class HandwrittenProcess:
         target = self.task.target
         board = get_board(self.board.name, target)
         argv = [*self.argv, "1", str(repeat)]
-        done = board.execute(argv, timeout=self.timeout, cycle_limit=None, env={})
+        done = board.execute(argv, timeout=self.timeout, cycle_limit=None)
         if done.finished.timed_out:
             raise PeerFailed(f"no result within {self.timeout:g} s")
         if done.finished.exit_code == _CANNOT:

@@ -1,4 +1,4 @@
-/* What both convolutions share: checks, activations, the register tile of the matrix product.
+/* What both convolutions share: sizes, checks, activations.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,23 +9,12 @@
 #include <stdint.h>
 
 #include "handwritten.h"
+#include "multiply_tile.h"
 #include "vec4.h"
 
 /* Cache sizes of the core in KiB; the build passes the board's. */
 #ifndef HANDWRITTEN_L2_KIB
 #define HANDWRITTEN_L2_KIB 512
-#endif
-
-/* The register tile: CO_TILE output channels times up to MAX_VECTORS vectors of four pixels.
- * 8 x 12 takes 24 accumulators, 3 vectors of pixels and 2 of weights of 32 registers; with 16
- * registers 4 x 12 takes all of them. */
-enum { MAX_VECTORS = 3 };
-#ifndef CO_TILE
-#if defined(__aarch64__) || defined(__AVX512VL__)
-#define CO_TILE 8
-#else
-#define CO_TILE 4
-#endif
 #endif
 
 INLINE int round_up(int a, int to) { return (a + to - 1) / to * to; }
@@ -36,10 +25,6 @@ INLINE int max_int(int a, int b) { return a > b ? a : b; }
 INLINE int out_size(int size, int kernel, int stride, int pad, int dilation) {
   return (size + 2 * pad - (kernel - 1) * dilation - 1) / stride + 1;
 }
-
-/* How many vectors the next register tile takes of those left: threes, and a pair of twos in
- * the end rather than a three and a one, which would load a weight for each four products. */
-INLINE int tile_vectors(int left) { return left == 4 ? 2 : min_int(left, MAX_VECTORS); }
 
 typedef struct {
   vec4 low, high;
@@ -59,28 +44,6 @@ INLINE vec4 activate(vec4 v, const activation_t* a) {
     return vec4_mul(vec4_mul(v, gate), vec4_set(1.0f / 6));
   }
   return vec4_clamp(v, a->low, a->high);
-}
-
-/* Adds to acc[c][v] the products over k of weights a[k][CO_TILE] and pixels b[k][4 * vectors].
- * The caller passes vectors as a constant, so that acc lives in registers. */
-INLINE void multiply_tile(const int vectors, int depth, const float* a, const float* b,
-                          vec4 acc[CO_TILE][MAX_VECTORS]) {
-#define MULTIPLY_LANE(lane)                           \
-  UNROLL for (int c = lane; c < CO_TILE; c += 4)      \
-    UNROLL for (int v = 0; v < vectors; v++)                 \
-      acc[c][v] = vec4_fma_lane(acc[c][v], pixels[v], weights[c / 4], lane);
-  for (int k = 0; k < depth; k++) {
-    vec4 weights[CO_TILE / 4], pixels[MAX_VECTORS];
-    UNROLL for (int c = 0; c < CO_TILE / 4; c++) weights[c] = vec4_load(a + 4 * c);
-    UNROLL for (int v = 0; v < vectors; v++) pixels[v] = vec4_load(b + 4 * v);
-    MULTIPLY_LANE(0)
-    MULTIPLY_LANE(1)
-    MULTIPLY_LANE(2)
-    MULTIPLY_LANE(3)
-    a += CO_TILE;
-    b += 4 * vectors;
-  }
-#undef MULTIPLY_LANE
 }
 
 INLINE int check_params(const handwritten_params* p) {

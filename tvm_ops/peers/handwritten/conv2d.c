@@ -31,7 +31,7 @@ static plan_t make_plan(const handwritten_params* q) {
   p.k = p.ci * q->kh * q->kw;
   if (p.ci == 1 && q->groups > 1) {
     p.depthwise = 1;
-    p.floats = round_up(p.k, 16) + (int64_t)p.source.plane + 3;
+    p.floats = round_up(p.k + 3, 16) + (int64_t)p.source.plane + SLACK;
     return p;
   }
   p.co_padded = round_up(p.co, CO_TILE);

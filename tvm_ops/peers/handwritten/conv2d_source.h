@@ -38,39 +38,43 @@ static void fill_taps(const handwritten_params* q, const source_t* s, int channe
 
 /* Whether some output needs that row (or column) of the padded input: not so for 1x1, stride 2. */
 static int is_read(int at, int kernel, int dilation, int stride) {
+  if (dilation == 1 && kernel >= stride) return 1;
   for (int k = 0; k < kernel; k++)
     if ((at - k * dilation) % stride == 0) return 1;
   return 0;
 }
 
-/* target[i] = x[i * stride] for count values. */
-INLINE void copy_strided(const float* x, int stride, int count, float* target) {
-  int i = 0;
-  if (stride == 1) {
-    memcpy(target, x, count * sizeof(float));
+/* One row of x[w] into its phases. */
+static void copy_row(const handwritten_params* q, const source_t* s, const float* x, float* row) {
+  if (q->stride_w == 1) {
+    memcpy(row + q->pad_w, x, q->w * sizeof(float));
     return;
   }
-  if (stride == 2) /* the last pair may end past the row */
-    for (; i + 4 < count; i += 4) vec4_store(target + i, vec4_load2(x + 2 * i).val[0]);
-  for (; i < count; i++) target[i] = x[i * stride];
+  int i = 0;
+  if (q->stride_w == 2) {
+    /* From the first column of phase 0 on, both phases at once, or phase 0 alone for 1x1. */
+    const int odd = is_read(1, q->kw, q->dilation_w, 2);
+    i = q->pad_w % 2;
+    if (i) row[s->phase_w + q->pad_w / 2] = x[0];
+    for (; i + 8 <= q->w; i += 8) {
+      const vec4x2 both = vec4_load2(x + i);
+      float* even = row + (i + q->pad_w) / 2;
+      vec4_store(even, both.val[0]);
+      if (odd) vec4_store(even + s->phase_w, both.val[1]);
+    }
+  }
+  for (; i < q->w; i++) {
+    const int column = i + q->pad_w;
+    row[column % q->stride_w * s->phase_w + column / q->stride_w] = x[i];
+  }
 }
 
 /* Copies one channel into its plane, whose border is zero already. */
 static void copy_plane(const handwritten_params* q, const source_t* s, const float* x,
                        float* plane) {
-  for (int y = 0; y < q->h; y++) {
-    if (!is_read(y + q->pad_h, q->kh, q->dilation_h, q->stride_h)) continue;
-    for (int phase = 0; phase < q->stride_w; phase++) {
-      if (!is_read(phase, q->kw, q->dilation_w, q->stride_w)) continue;
-      /* Padded columns phase, phase + stride, ...: the first that is no padding. */
-      const int skip = divide_up(max_int(q->pad_w - phase, 0), q->stride_w);
-      const int first = skip * q->stride_w + phase - q->pad_w;
-      if (first >= q->w) continue;
-      copy_strided(x + (size_t)y * q->w + first, q->stride_w,
-                   divide_up(q->w - first, q->stride_w),
-                   plane + (size_t)(y + q->pad_h) * s->row + phase * s->phase_w + skip);
-    }
-  }
+  for (int y = 0; y < q->h; y++)
+    if (is_read(y + q->pad_h, q->kh, q->dilation_h, q->stride_h))
+      copy_row(q, s, x + (size_t)y * q->w, plane + (size_t)(y + q->pad_h) * s->row);
 }
 
 #endif /* HANDWRITTEN_CONV2D_SOURCE_H_ */

@@ -5,6 +5,7 @@
 #ifndef HANDWRITTEN_VEC4_H_
 #define HANDWRITTEN_VEC4_H_
 
+#include <stdint.h>
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))

@@ -233,7 +233,8 @@ static void write_channel(const plan_t* p, const block_t* b, const float* m, flo
       }
       transform_output(p->m, source, plane, bias, activation, edge, 16);
       for (int r = 0; r < height; r++)
-        for (int c = 0; c < valid; c++) target[r * p->ow + c] = edge[r * 16 + c];
+        for (int c = 0; c < valid; c += 4)
+          vec4_store_part(target + r * p->ow + c, vec4_load(edge + r * 16 + c), valid - c);
     }
   }
 }
