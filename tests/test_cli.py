@@ -56,6 +56,7 @@ def test_the_installed_command_is_the_same():
         (["tune", "winograd_conv", "--target", "rpi4"], "winograd_conv2d"),
         (["build", "winograd_conv2d", "--target", "rpi44", "-o", "out"], "rpi4"),
         (["run", "b.tar.gz", "--board", "modeled"], "modelled"),
+        (["compare", "winograd_conv2d", "--target", "rpi4", "--against", "ncnn,xnpack"], "xnnpack"),
     ],
 )
 def test_an_unknown_name_gets_a_suggestion_and_the_known_ones(refused, arguments, guess):
@@ -201,6 +202,13 @@ def test_lists_are_tables_and_json(run_cli, tmp_path):
     facts = json.loads((tmp_path / "targets.json").read_text())
     assert [row["target"] for row in facts] == NAMES
     assert [path.name for path in tmp_path.iterdir()] == ["targets.json"]
+
+
+def test_the_listed_peers_are_those_of_compare(run_cli, refused):
+    listed = [line.split()[0] for line in run_cli("list", "peers").stdout.splitlines()[1:]]
+    assert {"ncnn", "xnnpack", "mnn", "onnxruntime", "handwritten"} <= set(listed)
+    line = refused("compare", OPERATOR, "--target", "rpi4", "--against", "nobody")
+    assert f"known: {', '.join(listed)}" in line
 
 
 @pytest.mark.parametrize("path", ["nowhere/x.json", "."])

@@ -93,6 +93,22 @@ def test_run_checks_each_task_of_a_bundle(tuned):
     assert row["ms"] > 0
 
 
+def test_compare_prints_and_writes_the_same_facts(tuned):
+    arguments = ["--logs", "logs", "--against", "ncnn,handwritten", "--json", "compare.json"]
+    printed = run(tuned, "compare", *TASK, *arguments)
+    assert "wall clock" in printed
+    facts = json.loads((tuned / "compare.json").read_text())
+    assert (facts["target"], facts["board"]) == ("host", "host")
+    (row,) = facts["rows"]
+    assert row["task"] == KEY
+    assert [peer["name"] for peer in row["peers"]] == ["ncnn", "handwritten"]
+    for peer in row["peers"]:
+        assert peer["ratio"] == pytest.approx(peer["ms"] / row["ours"]["ms"])
+        assert 0 <= peer["max_abs_error"] < 1e-2
+        assert f"{peer['ms']:.3f}" in printed
+        assert facts["geomean"][peer["name"]] == pytest.approx(peer["ratio"])
+
+
 def test_ctrl_c_leaves_a_valid_log_and_the_same_command_goes_on(tmp_path):
     arguments = [*COMMAND, "tune", *TASK, "--logs", "logs", "--trials", "500"]
     log = tmp_path / "logs/host/winograd_conv2d.jsonl"
