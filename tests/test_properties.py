@@ -1,0 +1,73 @@
+"""Random shapes against numpy on host: any legal workload with any legal knobs."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.candidates import random_knobs
+from tests.test_operators import LARGEST
+from tvm_ops.operators import conv2d, winograd_conv2d
+from tvm_ops.operators._epilogue import ACTIVATIONS
+from tvm_ops.targets import get_target
+from tvm_ops.task import Task
+from tvm_ops.template import default_knobs
+from tvm_ops.tuning.measure import Measurer
+
+EACH = settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+SIZES, CHANNELS = st.integers(1, 19), st.integers(1, 21)
+
+
+def check(operator: str, workload: object, seed: int) -> None:
+    task = Task(operator, workload, get_target("host"))
+    knobs = random_knobs(task, random.Random(seed)) or default_knobs(task)
+    with tempfile.TemporaryDirectory() as scratch:
+        outcome = Measurer(task, "host", Path(scratch), bound=LARGEST, repeats=1).measure(knobs)
+    assert outcome.error is None, f"{task.key} {knobs}: {outcome.error}"
+
+
+@EACH
+@given(
+    n=st.integers(1, 3), ci=CHANNELS, h=SIZES, w=SIZES, co=CHANNELS,
+    pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    activation=st.sampled_from(ACTIVATIONS), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_winograd_conv2d(
+    n: int, ci: int, h: int, w: int, co: int, pad: tuple[int, int], activation: str, seed: int
+) -> None:
+    h, w = max(h, 3 - 2 * pad[0]), max(w, 3 - 2 * pad[1])
+    shape = winograd_conv2d.Workload(n, ci, h, w, co, pad=pad, activation=activation)
+    check("winograd_conv2d", shape, seed)
+
+
+PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@EACH
+@given(
+    n=st.integers(1, 2), ci=st.integers(1, 9), h=SIZES, w=SIZES, co=st.integers(1, 9),
+    groups=st.integers(1, 3), kernel=PAIRS, stride=PAIRS, dilation=PAIRS,
+    pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    activation=st.sampled_from(ACTIVATIONS), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_conv2d(
+    n: int, ci: int, h: int, w: int, co: int, groups: int, kernel: tuple[int, int],
+    stride: tuple[int, int], dilation: tuple[int, int], pad: tuple[int, int], activation: str,
+    seed: int,
+) -> None:  # fmt: skip
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    h, w = max(h, reach[0] - 2 * pad[0]), max(w, reach[1] - 2 * pad[1])
+    shape = conv2d.Workload(
+        n, ci * groups, h, w, co * groups, kernel, stride, pad, dilation, groups, activation
+    )
+    check("conv2d", shape, seed)
