@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -177,10 +179,19 @@ def _check(entries: Sequence[Entry], target: Target) -> None:
 
 
 def _compile_tasks(kernels: Sequence[Kernel], target: Target, scratch: Path) -> Path:
-    source = scratch / "tasks.c"
-    source.write_text(c_source.tasks_c(kernels))
-    toolchain.compile_c(source, target, scratch / "tasks.o")
-    return scratch / "tasks.o"
+    obj = scratch / "tasks.o"
+    obj.write_bytes(_tasks_object(c_source.tasks_c(kernels), target))
+    return obj
+
+
+@lru_cache(maxsize=64)
+def _tasks_object(text: str, target: Target) -> bytes:
+    """Compiled tasks.c; a tuning worker has few different ones, and each costs 20 ms."""
+    with tempfile.TemporaryDirectory(prefix="tvm_ops-tasks-") as folder:
+        source, obj = Path(folder) / "tasks.c", Path(folder) / "tasks.o"
+        source.write_text(text)
+        toolchain.compile_c(source, target, obj)
+        return obj.read_bytes()
 
 
 def _write(path: Path, text: str, scratch: Path) -> Path:
