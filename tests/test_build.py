@@ -21,6 +21,7 @@ from tvm_ops.build import (
     link_library,
     link_program,
 )
+from tvm_ops.c_source import Argument, Kernel
 from tvm_ops.errors import CheckFailed, InputError
 from tvm_ops.process import run_limited
 from tvm_ops.targets import Target, get_target
@@ -212,6 +213,19 @@ def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match=r"apt-get install g\+\+-arm-linux-gnueabihf"):
         toolchain.run_tool(["arm-linux-gnueabihf-gcc", "--version"])
+
+
+def test_kernels_that_c_cannot_take() -> None:
+    x = Argument("x", (1,), "float32")
+    with pytest.raises(InputError, match="x is float64; C has float32, float16, int8"):
+        Kernel("k", "k", (Argument("x", (1,), "float64"), x), 1.0, {})
+    with pytest.raises(InputError, match="17 arguments; 1 to 16 are allowed"):
+        Kernel("k", "k", (x,) * 17, 1.0, {})
+    header = (toolchain.RUNTIME / "tvm_ops.h").read_text()
+    assert f"#define TVM_OPS_MAX_ARGUMENTS {c_source.MAX_ARGUMENTS}\n" in header
+    assert set(re.findall(r"TVM_OPS_([A-Z]+\d+) = ", header)) == {
+        d.upper() for d in c_source.C_TYPES
+    }
 
 
 def test_generated_c_is_readable() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tvm_ops.errors import InputError
+
 C_TYPES = {
     "float32": "float",
     "float16": "uint16_t",
@@ -18,6 +20,7 @@ C_TYPES = {
     "uint32": "uint32_t",
     "int64": "int64_t",
 }
+MAX_ARGUMENTS = 16  # TVM_OPS_MAX_ARGUMENTS of tvm_ops.h
 API = [
     "tvm_ops_call",
     "tvm_ops_last_error",
@@ -46,6 +49,15 @@ class Kernel:
     arguments: tuple[Argument, ...]
     macs: float
     knobs: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        odd = [a for a in self.arguments if a.dtype not in C_TYPES]
+        if odd:
+            types = ", ".join(C_TYPES)
+            raise InputError(f"{self.key}: {odd[0].name} is {odd[0].dtype}; C has {types}")
+        if not 1 <= len(self.arguments) <= MAX_ARGUMENTS:
+            count = len(self.arguments)
+            raise InputError(f"{self.key}: {count} arguments; 1 to {MAX_ARGUMENTS} are allowed")
 
     @property
     def prototype(self) -> str:

@@ -42,9 +42,15 @@ class Row:
 
 
 def run_bundle(
-    path: Path, board: str | None = None, check: bool = False, threads: int = 1, repeat: int = 5
+    path: Path,
+    board: str | None = None,
+    check: bool = False,
+    threads: int = 1,
+    repeat: int | None = None,
 ) -> list[Row]:
     """Run each task of the bundle ``repeat`` times after one warm-up.
+
+    By default that is once on the modelled board, where repeats tell nothing new, else 5 times.
 
     ``board`` is ``modelled``, ``host`` or ``emulated``, by default the one that fits the bundle's
     target. With ``check`` the inputs are seeded random numbers, packed as the manifest's knobs
@@ -57,6 +63,7 @@ def run_bundle(
         chosen = get_board(board, bundle.target)
         if threads != 1 and chosen.name == "modelled":
             raise InputError(f"{threads} threads: the modelled board's timing is for 1 thread only")
+        repeat = repeat or (1 if chosen.name == "modelled" else 5)
         return [
             _run_task(bundle, facts, chosen, check, threads, repeat)
             for facts in bundle.manifest["tasks"]
