@@ -147,18 +147,21 @@ def run_on_board(target: Target, folder: Path, timed: bool, timeout: float) -> B
     from tvm_ops.board_model.sysroot import PYTHON_ENVIRONMENT, python_argv, sysroot
 
     root = sysroot(target)
-    argv = [*python_argv(target), str(SERVE), str(folder), "--once"]
+    # From inside of the folder: its random name would move Python's heap, and with it the cycles.
+    argv = [*python_argv(target), str(SERVE), ".", "--once"]
     env = {**PYTHON_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
     regions: dict[int, int] = {}
     if timed:
         from tvm_ops.board_model import execute
 
-        done = execute(target, argv, sysroot=root, marked=True, timeout=timeout, env=env)
+        done = execute(
+            target, argv, sysroot=root, marked=True, timeout=timeout, cwd=folder, env=env
+        )
         finished = Finished(done.exit_code, done.stdout, done.stderr, done.timed_out)
         regions = {region.id: int(region.cycles) for region in done.regions}
     else:
         qemu = [str(target.emulator), "-cpu", target.core, "-L", str(root)]
-        finished = run_limited([*qemu, *argv], timeout=timeout, env=env)
+        finished = run_limited([*qemu, *argv], timeout=timeout, cwd=folder, env=env)
     if finished.timed_out:
         raise PeerFailed(f"no result within {timeout:g} s")
     result = folder / "result.json"
