@@ -179,10 +179,7 @@ def _compare(verbs: Verbs) -> None:
     example = """\
 examples:
   tvm-ops compare winograd_conv2d --target rpi4 --against ncnn,xnnpack,handwritten
-  tvm-ops compare conv2d --target host --json host.json
-
-ratio: the other's time over ours; above 1 we are faster. Multiply-adds are those of the plain
-algorithm, so Winograd may pass 100 % of the peak."""
+  tvm-ops compare conv2d --target host --json host.json"""
     parser = _verb(verbs, "compare", cli_measure.compare, about, example)
     add_tasks(parser)
     parser.add_argument(
