@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tvm_ops.tuning.session import Progress
 
 _NOTE = """\
-ratio: the other's time over ours, above 1 we are faster; multiply-adds (MAC) are those of the plain
-algorithm, so that Winograd may pass 100 % of the peak; max error: ours to float64, others to ours"""
+ratio: the other's time over ours, above 1 we are faster. Multiply-adds (MAC) are those of the plain
+algorithm: Winograd may pass 100 % of the peak. max error: of ours to float64, of others to ours."""
 
 
 def tune(arguments: Namespace) -> int:
