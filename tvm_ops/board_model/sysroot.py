@@ -42,6 +42,8 @@ WHEELS = (
     "onnxruntime<=1.31.1",
 )
 IMPORTS = ("numpy", "ncnn", "MNN", "ai_edge_litert.interpreter", "onnxruntime")
+# Also compiled once, at the same time; email.parser is what reads a package's version.
+STANDARD_IMPORTS = ("importlib.metadata", "email.parser", "json", "statistics", "ctypes", "zipfile")
 GLIBC_TAGS = ("2_28", "2_27", "2_24", "2_17")  # manylinux tags a glibc of 2.28 or newer satisfies
 SOURCES_VARIABLE = "TVM_OPS_APT_SOURCES"
 PYTHON_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONPATH": "", "PYTHONHOME": ""}
@@ -68,7 +70,8 @@ def sysroot(target: Target, progress: Progress | None = None) -> Path:
         tell(f"sysroot of {target.name}: importing each library in its Python")
         _try_imports(target, folder)
 
-    recipe = {"common": common.name, "board files": board_files(target)}
+    tried = [*IMPORTS, *STANDARD_IMPORTS]
+    recipe = {"common": common.name, "board files": board_files(target), "tried": tried}
     return cached_folder(f"sysroot-{target.name}", recipe, make)
 
 
@@ -195,12 +198,13 @@ def _try_imports(target: Target, root: Path) -> None:
 
     It needs the board files: ONNX Runtime crashes on an unknown processor.
     """
-    code = "".join(f"import {name}; print({name!r}, flush=True)\n" for name in IMPORTS)
+    names = (*IMPORTS, *STANDARD_IMPORTS)
+    code = "".join(f"import {name}; print({name!r}, flush=True)\n" for name in names)
     code += "import os; os._exit(0)"  # ncnn crashes at a normal exit, after its work
     qemu = [str(target.emulator), "-cpu", target.core, "-L", str(root)]
     result = _run([*qemu, str(python_of(root)), "-I", "-c", code])
     imported = result.stdout.splitlines()
-    for name in IMPORTS:
+    for name in names:
         if name not in imported:
             reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
             raise InputError(f"sysroot: {name} cannot be imported by its Python: {reason}")
