@@ -12,26 +12,14 @@ Knobs = dict[str, Any]
 
 # (tiles p, channels co) of the register tile for vectors of 4 lanes. With 32 registers: up to 24
 # accumulators, and operands; 16x12 spilled on every core (55.5 instead of 20.7 Mcycles on A53).
-_TILES_32 = [
-    [7, 8],
-    [7, 12],
-    [14, 4],
-    [6, 12],
-    [6, 16],
-    [12, 8],
-    [8, 12],
-    [16, 4],
-    [4, 16],
-    [8, 8],
-    [4, 24],
-    [4, 20],
-    [24, 4],
-    [20, 4],
-]
+_TILES_32 = [[4, 16], [5, 16], [7, 8], [7, 12], [8, 8], [8, 12], [9, 8], [10, 8], [12, 8]]
+_TILES_32 += [[14, 4], [16, 4]]
 _TILES_16 = [[8, 4], [4, 8], [4, 4], [12, 4], [4, 12]]
 STRUCTURAL = ["m", "v_inner"]  # knobs that, with the sketch, choose another algorithm or data flow
 
+_BLOCKS_CO = [0, 1, 2, 3, 4, 8, 16, 32]
 _READ = 4  # values of neighbouring tiles that one load brings; the multiplies take them one by one
+_MAX_BODY = 256  # multiply-adds; with loads and addresses 1.3 KB of code
 _MAX_WASTE = 1.15  # of the least padding that any option of the same knob needs
 
 
@@ -41,13 +29,13 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     tiles = _TILES_32 if target.vector_registers == 32 else _TILES_16
     scale = lanes // 4
     common = {
-        "m": [[2, 2], [4, 4], [6, 6], [4, 2], [2, 4]],
+        "m": [[2, 2], [4, 2], [4, 4], [5, 4], [5, 5], [6, 4], [6, 6]],
         "lanes": [lanes],
         "tile": [[p, co * scale] for p, co in tiles],
         "block_p": [0, 1, 2, 3, 4, 6, 8, 12, 16],
-        "block_co": [0, 1, 2, 3, 4, 8, 16, 32],
+        "block_co": _BLOCKS_CO,
         "order": ["co_outer", "p_outer"],
-        "unroll_k": [1, 2, 4, 8],
+        "unroll_k": sorted({1, 2, 4, 8, lanes}),
         "v_outer": ["element", "tile"],
         "pad_at": ["channel", "block"],
         "read_weights": [False, True],
@@ -68,7 +56,9 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
         return False
     if knobs["v_inner"] == "channel" and knobs["unroll_k"] % lanes:
         return False
-    if tile_p * tile_co // lanes * knobs["unroll_k"] > 200:  # the body must stay in the I-cache
+    if (
+        tile_p * tile_co // lanes * knobs["unroll_k"] > _MAX_BODY
+    ):  # the body must stay in the I-cache
         return False
     tiles_h, tiles_w = -(-w.out_h // knobs["m"][0]), -(-w.out_w // knobs["m"][1])
     if knobs["sketch"] == "phased":
@@ -86,17 +76,35 @@ def _round_up(size: int, multiple: int) -> int:
 
 
 def default(w: Any, target: Any) -> Knobs:
-    """What an untuned shape gets: F(4,3), or F(2,3) where that wastes less of a small image."""
+    """What an untuned shape gets: the variant with the least work, a tile that wastes little."""
     lanes, scale = target.vector_lanes, target.vector_lanes // 4
-    m = 4 if min(w.out_h, w.out_w) > 8 else 2
-    tile = [8, 8 * scale] if target.vector_registers == 32 else [4, 8 * scale]
-    unroll = next(k for k in (4, 2, 1) if _round_up(w.ci, lanes) % k == 0)
+    # Work: multiplies, and the weights that are streamed once, worth five tiles.
+    m = min(([4, 4], [5, 5], [4, 2], [2, 2]), key=lambda m: _elements(m) * (_tiles(w, m) + 5))
+    widths = [8, 7, 9, 10] if lanes == 4 else [8, 7]
+    if target.vector_registers == 16:
+        widths = [4]
+    tile_p = min(widths, key=lambda p: _round_up(_tiles(w, m), p))
+    tile = [tile_p, 8 * scale]
+    co_tiles = -(-w.co // tile[1])
+    fitting = [b for b in _BLOCKS_CO if b * 4 <= co_tiles and _fits(co_tiles, b)]
+    p_tiles = -(-_tiles(w, m) // tile_p)
+    blocks_p = [b for b in (4, 3, 2) if _fits(p_tiles, b)] if p_tiles > 8 else []
     knobs: Knobs = {
-        "sketch": "packed", "m": [m, m], "lanes": lanes, "tile": tile, "block_p": 0, "block_co": 0,
-        "order": "co_outer", "unroll_k": unroll, "v_outer": "element", "pad_at": "channel",
-        "read_weights": False, "pipeline": False, "v_inner": "tile",
+        "sketch": "packed", "m": m, "lanes": lanes, "tile": tile,
+        "block_p": blocks_p[0] if blocks_p else 0,
+        "block_co": max(fitting, default=0),  # at least four blocks, for as many threads
+        "order": "co_outer", "unroll_k": lanes, "v_outer": "element", "v_inner": "channel",
+        "pad_at": "channel", "read_weights": False, "pipeline": False,
     }  # fmt: skip
     return knobs
+
+
+def _elements(m: list[int]) -> int:
+    return (m[0] + 2) * (m[1] + 2)
+
+
+def _tiles(w: Any, m: list[int]) -> int:
+    return int(-(-w.out_h // m[0]) * -(-w.out_w // m[1]))
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:

@@ -1,8 +1,8 @@
 /* Runs hand-written convolutions for a test that talks to it over pipes. For each case it reads the
- * function (0: winograd_conv2d, 1: conv2d; plus 2: check only) and the handwritten_params, as int32,
- * and answers with the code of _check, as int32; if that is 0 it reads x, weights and bias and
- * answers with y.
- * It exits with 1 if a function breaks its promises about codes, sizes or null pointers.
+ * function (0: winograd_conv2d, 1: conv2d; plus 2: check only) and the handwritten_params, as
+ * int32, and answers with the code of _check, as int32; if that is 0 it reads x, weights and bias
+ * and answers with y. It exits with 1 if a function breaks its promises about codes, sizes or null
+ * pointers.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

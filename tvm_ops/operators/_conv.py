@@ -116,8 +116,9 @@ class ConvWorkload:
         values: dict[str, Any] = {}
         for token in text.split("_"):
             match = _FIELD.fullmatch(token)
+            value: Any = token
             if token in ACTIVATIONS:
-                name, value = "activation", token
+                name = "activation"
             elif match and (match[1] in _PAIRS or not match[3]):
                 name = _PAIRS.get(match[1], "groups" if match[1] == "g" else match[1])
                 value = (

@@ -107,8 +107,8 @@ def tune(
             batch = search.propose()
             empty = 0 if batch else empty + 1
             records = run(batch[: trials - progress.done])
-            unmeasured = [None] * (len(batch) - len(records))
-            search.report([record.cost for record in records] + unmeasured)
+            costs = [record.cost for record in records]
+            search.report(costs + [None] * (len(batch) - len(costs)))
     return progress
 
 
