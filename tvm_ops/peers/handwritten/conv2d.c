@@ -168,7 +168,8 @@ INLINE void convolve_tile(int vectors, int depth, const float* weights, const fl
 
 /* A tile with only channels x pixels of it inside y, by way of a whole one. */
 static void convolve_edge(int vectors, int depth, const float* weights, const float* columns,
-                          const float* bias, const finish_t* f, float* y, int channels, int pixels) {
+                          const float* bias, const finish_t* f, float* y, int channels,
+                          int pixels) {
   float tile[CO_TILE * 4 * MAX_VECTORS] = {0}, tile_bias[CO_TILE] = {0};
   finish_t finish = *f;
   finish.channel = 4 * vectors;

@@ -37,7 +37,8 @@ static const function_t functions[] = {
      handwritten_conv2d_workspace, handwritten_conv2d},
 };
 
-__attribute__((noreturn, format(printf, 2, 3))) static void stop(int code, const char* format, ...) {
+__attribute__((noreturn, format(printf, 2, 3))) static void stop(int code, const char* format,
+                                                                 ...) {
   va_list values;
   va_start(values, format);
   fputs("handwritten_bench: ", stderr);
@@ -127,8 +128,9 @@ int main(int argc, char** argv) {
   const int code = f->check(&p);
   if (code) stop(CANNOT, "%s: cannot do these sizes, code %d", f->name, code);
   const size_t weights_size = (size_t)p.co * (p.ci / p.groups) * p.kh * p.kw;
-  const size_t y_size = (size_t)p.n * p.co * out_size(p.h, p.kh, p.stride_h, p.pad_h, p.dilation_h) *
-                        out_size(p.w, p.kw, p.stride_w, p.pad_w, p.dilation_w);
+  const size_t oh = out_size(p.h, p.kh, p.stride_h, p.pad_h, p.dilation_h);
+  const size_t ow = out_size(p.w, p.kw, p.stride_w, p.pad_w, p.dilation_w);
+  const size_t y_size = (size_t)p.n * p.co * oh * ow;
   float* x = read_floats(argv[3], (size_t)p.n * p.ci * p.h * p.w);
   float *weights = read_floats(argv[4], weights_size), *bias = read_floats(argv[5], p.co);
   float* packed = allocate(f->packed_size(&p) * sizeof(float));

@@ -1,7 +1,7 @@
 /* The register tile for the Cortex-A53, which starts two instructions a cycle, in order, but not
- * with a load of 128 bits: that takes two cycles alone. A 64-bit load starts beside one insertion of
- * 64 bits, and an integer load beside a multiplication. So each operand is loaded as two halves, the
- * upper one through an integer register, and 8 x 12 takes 30 cycles for each k, 24 of them for
+ * with a load of 128 bits: that takes two cycles alone. A 64-bit load starts beside an insertion
+ * of 64 bits, and an integer load beside a multiplication. So each operand is loaded as two halves,
+ * the upper one through an integer register, and 8 x 12 takes 31 cycles for each k, 24 of them for
  * multiplications, instead of 34.
  *
  * The order is the point, and no compiler keeps it: hence volatile assembly, one instruction

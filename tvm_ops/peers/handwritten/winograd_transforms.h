@@ -64,7 +64,7 @@ INLINE void output_points2(const vec4 m[4], vec4 out[2]) {
   out[1] = vec4_sub(vec4_sub(m[1], m[2]), m[3]);
 }
 
-/* Four tiles of a row, s[a][4 m + 2] with row floats between rows, to points, plane floats apart. */
+/* Four tiles of a row, s[a][4 m + 2], rows row floats apart, to points, plane floats apart. */
 static void transform_input4(const float* s, int row, float* v, int plane) {
   vec4 half[6][6], column[6];
   for (int r = 0; r < 6; r++, s += row) {
