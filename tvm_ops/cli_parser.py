@@ -169,7 +169,10 @@ def _run(verbs: Verbs) -> None:
         "--threads", type=whole(1), default=1, metavar="N", help="threads (default: 1)"
     )
     parser.add_argument(
-        "--repeat", type=whole(1), default=5, metavar="N", help="timed runs (default: 5)"
+        "--repeat",
+        type=whole(1),
+        metavar="N",
+        help="timed runs (default: 1 on the modelled board, which repeats itself, else 5)",
     )
     add_json(parser)
 
