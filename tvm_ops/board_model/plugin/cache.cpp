@@ -1,7 +1,7 @@
+#include "cache.h"
+
 #include <algorithm>
 #include <cstring>
-
-#include "memory.h"
 
 namespace board_model {
 

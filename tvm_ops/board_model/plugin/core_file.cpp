@@ -3,6 +3,7 @@
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <unordered_set>
 #include <vector>
 
 #include "decode.h"
@@ -10,28 +11,41 @@
 namespace board_model {
 namespace {
 
-const std::unordered_map<std::string, int CoreParameters::*>& parameter_names() {
-  static const std::unordered_map<std::string, int CoreParameters::*> names = {
+using Names = std::unordered_map<std::string, int CoreParameters::*>;
+
 #define PARAMETER(name) {#name, &CoreParameters::name}
-      PARAMETER(out_of_order),       PARAMETER(issue_width),
-      PARAMETER(dispatch_by_micro_op), PARAMETER(reorder_buffer),
-      PARAMETER(neon_slots),         PARAMETER(queue_integer),
-      PARAMETER(queue_memory),       PARAMETER(queue_vector),
-      PARAMETER(store_buffer),       PARAMETER(mispredict_penalty),
-      PARAMETER(taken_branch_ends_group),
-      PARAMETER(l1_kib),             PARAMETER(l1_ways),
-      PARAMETER(l2_kib),             PARAMETER(l2_ways),
-      PARAMETER(l3_kib),             PARAMETER(l3_ways),
-      PARAMETER(l2_latency),         PARAMETER(l3_latency),
-      PARAMETER(dram_latency),       PARAMETER(l2_occupancy),
-      PARAMETER(l3_occupancy),       PARAMETER(dram_occupancy),
-      PARAMETER(misses_in_flight),   PARAMETER(prefetch_streams),
-      PARAMETER(prefetch_degree),    PARAMETER(prefetch_crosses_pages),
-      PARAMETER(tlb_entries),        PARAMETER(tlb_penalty),
-      PARAMETER(tlb2_entries),       PARAMETER(tlb2_penalty),
+
+// Which parameters a file must have depends on what its core is.
+const Names kAlways = {
+    PARAMETER(out_of_order),     PARAMETER(issue_width),
+    PARAMETER(store_buffer),     PARAMETER(mispredict_penalty),
+    PARAMETER(taken_branch_ends_group),
+    PARAMETER(l1_kib),           PARAMETER(l1_ways),
+    PARAMETER(l2_kib),           PARAMETER(l2_ways),
+    PARAMETER(l2_latency),       PARAMETER(l2_occupancy),
+    PARAMETER(l3_kib),           PARAMETER(dram_latency),
+    PARAMETER(dram_occupancy),   PARAMETER(misses_in_flight),
+    PARAMETER(prefetch_streams), PARAMETER(prefetch_degree),
+    PARAMETER(prefetch_crosses_pages),
+    PARAMETER(tlb_entries),      PARAMETER(tlb_penalty),
+    PARAMETER(tlb2_entries),     PARAMETER(tlb2_penalty),
+};
+const Names kInOrder = {PARAMETER(neon_slots)};
+const Names kOutOfOrder = {
+    PARAMETER(dispatch_by_micro_op), PARAMETER(reorder_buffer), PARAMETER(queue_integer),
+    PARAMETER(queue_memory),         PARAMETER(queue_vector),
+};
+const Names kWithL3 = {PARAMETER(l3_ways), PARAMETER(l3_latency), PARAMETER(l3_occupancy)};
+
 #undef PARAMETER
-  };
-  return names;
+
+// The place of a parameter; null if no core has one of that name.
+int CoreParameters::* const* find_parameter(const std::string& name) {
+  for (const Names* names : {&kAlways, &kInOrder, &kOutOfOrder, &kWithL3}) {
+    auto found = names->find(name);
+    if (found != names->end()) return &found->second;
+  }
+  return nullptr;
 }
 
 uint8_t parse_pipes(const std::string& text) {
@@ -92,15 +106,38 @@ void check_cache(const char* name, int kib, int ways) {
   }
 }
 
-void check(const CoreFile& core, size_t n_parameters) {
-  if (n_parameters != parameter_names().size()) throw std::runtime_error("a parameter is missing");
+void check_present(const Names& names, const std::unordered_set<std::string>& given) {
+  for (const auto& [name, place] : names) {
+    if (!given.count(name)) throw std::runtime_error("parameter '" + name + "' is missing");
+  }
+}
+
+void check(const CoreFile& core, const std::unordered_set<std::string>& given) {
+  const CoreParameters& p = core.parameters;
+  check_present(kAlways, given);
+  check_present(p.out_of_order ? kOutOfOrder : kInOrder, given);
+  if (p.l3_kib) check_present(kWithL3, given);
   for (const std::string& row : all_rows()) {
     if (!core.costs.count(row)) throw std::runtime_error("no row for '" + row + "'");
   }
-  const CoreParameters& p = core.parameters;
   check_cache("l1", p.l1_kib, p.l1_ways);
   check_cache("l2", p.l2_kib, p.l2_ways);
   if (p.l3_kib) check_cache("l3", p.l3_kib, p.l3_ways);
+}
+
+// A line is empty, a parameter with its value, or the row of an operation.
+void read_line(const std::string& line, CoreFile& core, std::unordered_set<std::string>& given) {
+  std::vector<std::string> fields = split(line);
+  if (fields.empty()) return;
+  std::string name = fields[0];
+  fields.erase(fields.begin());
+  if (auto parameter = find_parameter(name)) {
+    if (fields.size() != 1) throw std::runtime_error("one value expected after " + name);
+    core.parameters.*(*parameter) = std::stoi(fields[0]);
+    given.insert(name);
+  } else {
+    core.costs[name] = parse_cost(fields, core.parameters.out_of_order);
+  }
 }
 
 }  // namespace
@@ -109,25 +146,14 @@ CoreFile read_core_file(const std::string& path) {
   std::ifstream in(path);
   if (!in) throw std::runtime_error(path + ": cannot be read");
   CoreFile core;
-  size_t n_parameters = 0;
+  std::unordered_set<std::string> given;
   int line_number = 0;
   try {
     for (std::string line; std::getline(in, line);) {
       line_number++;
-      std::vector<std::string> fields = split(line);
-      if (fields.empty()) continue;
-      std::string name = fields[0];
-      fields.erase(fields.begin());
-      auto parameter = parameter_names().find(name);
-      if (parameter != parameter_names().end()) {
-        if (fields.size() != 1) throw std::runtime_error("one value expected after " + name);
-        core.parameters.*parameter->second = std::stoi(fields[0]);
-        n_parameters++;
-      } else {
-        core.costs[name] = parse_cost(fields, core.parameters.out_of_order);
-      }
+      read_line(line, core, given);
     }
-    check(core, n_parameters);
+    check(core, given);
   } catch (const std::exception& error) {
     throw std::runtime_error(path + ":" + std::to_string(line_number) + ": " + error.what());
   }

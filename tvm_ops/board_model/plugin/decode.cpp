@@ -4,49 +4,10 @@
 #include <stdexcept>
 
 #include "families.h"
+#include "operands.h"
 
 namespace board_model {
 namespace {
-
-int general_number(unsigned reg) {
-  if (reg >= ARM64_REG_X0 && reg <= ARM64_REG_X28) return static_cast<int>(reg - ARM64_REG_X0);
-  if (reg >= ARM64_REG_W0 && reg <= ARM64_REG_W30) return static_cast<int>(reg - ARM64_REG_W0);
-  if (reg == ARM64_REG_X29) return 29;
-  if (reg == ARM64_REG_X30) return kLinkRegister;
-  if (reg == ARM64_REG_SP || reg == ARM64_REG_WSP) return kStackPointer;
-  return kNone;  // the zero register and system registers
-}
-
-int vector_number(unsigned reg) {
-  for (unsigned first : {ARM64_REG_B0, ARM64_REG_H0, ARM64_REG_S0, ARM64_REG_D0, ARM64_REG_Q0,
-                         ARM64_REG_V0}) {
-    if (reg >= first && reg < first + 32) return kFirstVector + static_cast<int>(reg - first);
-  }
-  return kNone;
-}
-
-bool in_range(unsigned reg, unsigned first) { return reg >= first && reg < first + 32; }
-
-int number(unsigned reg) {
-  int vector = vector_number(reg);
-  return vector != kNone ? vector : general_number(reg);
-}
-
-bool is_register(const cs_arm64_op& op) { return op.type == ARM64_OP_REG; }
-bool is_vector(const cs_arm64_op& op) {
-  return is_register(op) && vector_number(op.reg) != kNone;
-}
-bool is_general(const cs_arm64_op& op) { return is_register(op) && !is_vector(op); }
-bool is_64_bit_general(const cs_arm64_op& op) {
-  return is_general(op) && !(op.reg >= ARM64_REG_W0 && op.reg <= ARM64_REG_W30) &&
-         op.reg != ARM64_REG_WZR;
-}
-
-bool is_128(arm64_vas arrangement) {
-  return arrangement == ARM64_VAS_16B || arrangement == ARM64_VAS_8H ||
-         arrangement == ARM64_VAS_4S || arrangement == ARM64_VAS_2D ||
-         arrangement == ARM64_VAS_1Q;
-}
 
 bool has(const uint16_t* regs, uint8_t count, unsigned reg) {
   for (uint8_t i = 0; i < count; i++) {
@@ -55,36 +16,10 @@ bool has(const uint16_t* regs, uint8_t count, unsigned reg) {
   return false;
 }
 
-// One decoding in progress.
-struct Instruction {
-  uint32_t word;
-  unsigned id;
-  const cs_detail& detail;
-  const cs_arm64& arm;
-  Decoded& out;
-
-  const cs_arm64_op& operand(int i) const { return arm.operands[i]; }
-  Operation& operation() const { return out.operation; }
-};
-
-bool works_on_128(const Instruction& in, const Family& family) {
-  if (family.always_128) return true;
-  const cs_arm64_op& first = in.operand(0);
-  if (in_range(first.reg, ARM64_REG_Q0)) return true;
-  if (!in_range(first.reg, ARM64_REG_V0)) {  // a scalar, or a reduction to a scalar
-    bool reduces = !strcmp(family.row, "across") || !strcmp(family.row, "freduce");
-    return reduces && is_128(in.operand(1).vas);
-  }
-  if (first.vas != ARM64_VAS_INVALID) return is_128(first.vas);
-  // Capstone leaves the arrangement out of aliases and element moves. Bit 30 is Q in every
-  // Advanced SIMD encoding that has a vector destination (Arm ARM C4.1.96).
-  return in.word >> 30 & 1;
-}
-
 void read_operands(const Instruction& in, int first, bool last_is_accumulator) {
   for (int i = first; i < in.arm.op_count; i++) {
     if (!is_register(in.operand(i))) continue;
-    int reg = number(in.operand(i).reg);
+    int reg = register_number(in.operand(i).reg);
     if (last_is_accumulator && i == in.arm.op_count - 1 && reg != kNone) {
       in.operation().accumulator = static_cast<int8_t>(in.operation().n_reads);
     }
@@ -96,7 +31,7 @@ void use_registers(const Instruction& in, Use use) {
   Operation& operation = in.operation();
   read_operands(in, use == Use::compare ? 0 : 1, use == Use::accumulate_last);
   if (use == Use::compare) return;
-  int destination = number(in.operand(0).reg);
+  int destination = register_number(in.operand(0).reg);
   operation.add_write(destination);
   if (use == Use::accumulate) operation.accumulator = static_cast<int8_t>(operation.n_reads);
   if (use == Use::accumulate || use == Use::modify) operation.add_read(destination);
@@ -112,19 +47,16 @@ void use_flags(const Instruction& in) {
   }
 }
 
+// Whether the last source is shifted or extended: "add x0, x1, x2, lsl #3". With the stack pointer,
+// "add x0, sp, x1" is the extended encoding, though nothing of it is to be seen.
 bool has_shifted_operand(const Instruction& in) {
-  if (in.id == ARM64_INS_MOV) return false;
-  bool stack_pointer = false;
-  for (int i = 0; i < in.arm.op_count; i++) {
-    const cs_arm64_op& op = in.operand(i);
-    if (!is_register(op)) continue;
-    if (op.ext != ARM64_EXT_INVALID) return true;
-    if (op.shift.type != ARM64_SFT_INVALID && op.shift.value != 0) return true;
-    // With the stack pointer, "add x0, sp, x1" is the extended-register encoding.
-    if (i == in.arm.op_count - 1 && stack_pointer) return true;
-    stack_pointer |= op.reg == ARM64_REG_SP;
-  }
-  return false;
+  int last = in.arm.op_count - 1;
+  while (last > 0 && !is_register(in.operand(last))) last--;
+  const cs_arm64_op& source = in.operand(last);
+  if (source.ext != ARM64_EXT_INVALID) return true;
+  if (source.shift.type != ARM64_SFT_INVALID && source.shift.value != 0) return true;
+  if (in.id == ARM64_INS_MOV || last == 0 || last != in.arm.op_count - 1) return false;
+  return in.operand(last - 1).reg == ARM64_REG_SP;
 }
 
 void decode_general(const Instruction& in) {
@@ -151,7 +83,7 @@ Family family_by_operands(const Instruction& in) {
   const cs_arm64_op& second = in.operand(1);
   bool into_element = first.vector_index >= 0;
   bool immediate = second.type == ARM64_OP_IMM || second.type == ARM64_OP_FP;
-  bool scalar = !in_range(first.reg, ARM64_REG_V0);
+  bool scalar = !is_one_of(first.reg, ARM64_REG_V0);
   switch (in.id) {
     case ARM64_INS_FMOV:
       if (immediate) return {"move_immediate"};
@@ -180,7 +112,9 @@ Family family_by_operands(const Instruction& in) {
   return family;
 }
 
-bool has_one_width(const std::string& row) { return row == "gpr_to_vector" || row == "vector_to_gpr"; }
+bool has_one_width(const std::string& row) {
+  return row == "gpr_to_vector" || row == "vector_to_gpr";
+}
 
 void decode_vector(const Instruction& in) {
   Family family = family_by_operands(in);
@@ -190,120 +124,8 @@ void decode_vector(const Instruction& in) {
   if (row == "table") {  // destination, n table registers, indices
     row += std::to_string(in.arm.op_count - 2);
   }
-  bool scalar_pairwise = in.id == ARM64_INS_ADDP;  // reduces one 128-bit register to 64 bits
-  bool wide = works_on_128(in, family) &&
-              !(scalar_pairwise && !in_range(in.operand(0).reg, ARM64_REG_V0));
-  if (!has_one_width(row)) row += wide ? ".128" : ".64";
+  if (!has_one_width(row)) row += works_on_128(in, family) ? ".128" : ".64";
   in.out.row = row;
-}
-
-enum class Form { single, pair, multiple, interleaved, lane, duplicate };
-
-struct Access {
-  bool load = false;
-  bool store = false;
-  Form form = Form::single;
-};
-
-Access access_of(const Instruction& in) {
-  bool lane = false;
-  for (int i = 0; i < in.arm.op_count; i++) lane |= in.operand(i).vector_index >= 0;
-  switch (in.id) {
-    case ARM64_INS_LDP:
-    case ARM64_INS_LDNP:
-    case ARM64_INS_LDPSW:
-      return {true, false, Form::pair};
-    case ARM64_INS_STP:
-    case ARM64_INS_STNP:
-      return {false, true, Form::pair};
-    case ARM64_INS_LD1:
-      return {true, false, lane ? Form::lane : Form::multiple};
-    case ARM64_INS_LD2:
-    case ARM64_INS_LD3:
-    case ARM64_INS_LD4:
-      return {true, false, lane ? Form::lane : Form::interleaved};
-    case ARM64_INS_LD1R:
-    case ARM64_INS_LD2R:
-    case ARM64_INS_LD3R:
-    case ARM64_INS_LD4R:
-      return {true, false, Form::duplicate};
-    case ARM64_INS_ST1:
-      return {false, true, lane ? Form::lane : Form::multiple};
-    case ARM64_INS_ST2:
-    case ARM64_INS_ST3:
-    case ARM64_INS_ST4:
-      return {false, true, lane ? Form::lane : Form::interleaved};
-    default:
-      break;
-  }
-  if (in.id >= ARM64_INS_LDARB && in.id <= ARM64_INS_LDXR) return {true, false, Form::single};
-  if (in.id >= ARM64_INS_STLRB && in.id <= ARM64_INS_STXR) return {false, true, Form::single};
-  return {};
-}
-
-bool is_exclusive_store(unsigned id) {
-  return (id >= ARM64_INS_STLXP && id <= ARM64_INS_STLXR) ||
-         (id >= ARM64_INS_STXP && id <= ARM64_INS_STXR);
-}
-
-std::string memory_row(const Instruction& in, const Access& access, int registers) {
-  std::string row = access.load ? "load" : "store";
-  const cs_arm64_op& first = in.operand(0);
-  std::string bits = works_on_128(in, {""}) ? "128" : "64";
-  std::string count = "x" + std::to_string(registers);
-  switch (access.form) {
-    case Form::single:
-      return row + "." + (is_vector(first) ? bits : "gpr");
-    case Form::pair:
-      row += "_pair.";
-      if (is_general(first)) {
-        bool words = !is_64_bit_general(first) || in.id == ARM64_INS_LDPSW;
-        return row + (words ? "gpr32" : "gpr64");
-      }
-      return row + (in_range(first.reg, ARM64_REG_S0) ? "32" : bits);
-    case Form::multiple:
-      return row + "_multiple." + bits + count;
-    case Form::interleaved:
-      return row + "_interleaved." + bits + count;
-    case Form::lane:
-      return row + "_lane." + count;
-    case Form::duplicate:
-      return row + "_duplicate." + count;
-  }
-  return row;
-}
-
-// Operands of a load or store: data registers, then the address, then an index to be added.
-void decode_memory(const Instruction& in, const Access& access) {
-  Operation& operation = in.operation();
-  operation.kind = access.load ? Kind::load : Kind::store;
-  int address = 0;
-  while (address < in.arm.op_count && is_register(in.operand(address))) address++;
-  int base = kNone;
-  if (address < in.arm.op_count && in.operand(address).type == ARM64_OP_MEM) {
-    base = general_number(in.operand(address).mem.base);
-    operation.add_read(base);
-    operation.add_read(general_number(in.operand(address).mem.index));
-  }
-  for (int i = address + 1; i < in.arm.op_count; i++) {
-    if (is_register(in.operand(i))) operation.add_read(general_number(in.operand(i).reg));
-  }
-  operation.n_address_reads = operation.n_reads;
-  int first_data = 0;
-  if (is_exclusive_store(in.id)) {  // its first operand receives the status
-    operation.add_write(number(in.operand(0).reg));
-    first_data = 1;
-  }
-  for (int i = first_data; i < address; i++) {
-    int reg = number(in.operand(i).reg);
-    if (access.load) operation.add_write(reg);
-    if (access.store || access.form == Form::lane) operation.add_read(reg);
-  }
-  if (in.arm.writeback) {
-    operation.writeback = static_cast<int8_t>(operation.n_writes);
-    operation.add_write(base);
-  }
-  in.out.row = memory_row(in, access, address - first_data);
 }
 
 void decode_branch(const Instruction& in, bool indirect) {
@@ -363,10 +185,8 @@ bool decode_control(const Instruction& in) {
 
 void decode_known(const Instruction& in) {
   if (decode_control(in)) return;
-  Access access = access_of(in);
-  if (access.load || access.store) {
-    decode_memory(in, access);
-  } else if (in.arm.op_count > 0 && is_vector(in.operand(0))) {
+  if (decode_memory(in)) return;
+  if (in.arm.op_count > 0 && is_vector(in.operand(0))) {
     decode_vector(in);
   } else if (in.arm.op_count > 0 && is_general(in.operand(0)) && in.id != ARM64_INS_SYSL) {
     decode_general(in);
@@ -405,41 +225,6 @@ Decoded Decoder::decode(uint32_t word) {
     out.known = false;
   }
   return out;
-}
-
-std::vector<std::string> all_rows() {
-  std::vector<std::string> rows = {"alu",    "alu_shift",       "multiply", "multiply_64",
-                                   "divide", "branch",          "branch_indirect",
-                                   "nop",    "system",          "gpr_to_vector",
-                                   "vector_to_gpr"};
-  for (const char* stem :
-       {"vector_alu", "vector_shift", "vector_shift_complex", "vector_multiply", "vector_mac",
-        "add_long_pairwise", "accumulate_pairwise", "across", "permute", "table1", "table2",
-        "table3", "table4", "popcount", "dup_from_gpr", "move_immediate", "fadd", "fcompare",
-        "fmul", "fmla", "fdiv", "fsqrt", "fconvert", "fconvert_resize", "festimate", "fmove",
-        "freduce", "dot"}) {
-    rows.push_back(std::string(stem) + ".64");
-    rows.push_back(std::string(stem) + ".128");
-  }
-  rows.insert(rows.end(), {"vector_multiply_long.128", "vector_mac_long.128"});
-  for (const char* direction : {"load", "store"}) {
-    std::string stem = direction;
-    for (const char* data : {".gpr", ".64", ".128", "_pair.gpr32", "_pair.gpr64", "_pair.32",
-                             "_pair.64", "_pair.128"}) {
-      rows.push_back(stem + data);
-    }
-    for (int count = 1; count <= 4; count++) {
-      std::string registers = "x" + std::to_string(count);
-      rows.push_back(stem + "_multiple.64" + registers);
-      rows.push_back(stem + "_multiple.128" + registers);
-      rows.push_back(stem + "_lane." + registers);
-      if (stem == "load") rows.push_back("load_duplicate." + registers);
-      if (count == 1) continue;
-      rows.push_back(stem + "_interleaved.64" + registers);
-      rows.push_back(stem + "_interleaved.128" + registers);
-    }
-  }
-  return rows;
 }
 
 }  // namespace board_model

@@ -5,6 +5,7 @@
 namespace board_model {
 namespace {
 constexpr size_t kL1 = 0, kL2 = 1, kL3 = 2;
+constexpr int kLinesPerPageShift = kPageShift - kLineShift;
 }
 
 Memory::Memory(const CoreParameters& core)

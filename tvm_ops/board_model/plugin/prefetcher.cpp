@@ -1,6 +1,6 @@
-#include <cstdlib>
+#include "prefetcher.h"
 
-#include "memory.h"
+#include <cstdlib>
 
 namespace board_model {
 namespace {

@@ -28,15 +28,14 @@ RegionTracker::RegionTracker(const RegionOptions& options, Core& core, BlockStor
       file_(fopen(options.report.c_str(), "w")),
       whole_program_(options.from_program_start) {
   if (!file_) throw std::runtime_error(options.report + ": cannot be written");
-  if (whole_program_) start(kMainThread);
+  if (whole_program_) owner_.store(kMainThread);
 }
 
-void RegionTracker::start(unsigned vcpu) {
+void RegionTracker::restart() {
   blocks_.clear_counts();
   core_.restart_clock();
   current_ = nullptr;
   accesses_.clear();
-  owner_.store(vcpu);
 }
 
 // Replays the block that ran before: only now are all its accesses and its successor known.
@@ -54,37 +53,43 @@ void RegionTracker::cut_off() {
   _exit(kCutOffExitCode);
 }
 
+bool RegionTracker::claim(unsigned vcpu) {
+  unsigned nobody = kNobody;
+  return owner_.load() == vcpu || owner_.compare_exchange_strong(nobody, kClaimed);
+}
+
 void RegionTracker::system_call(unsigned vcpu, int64_t number, uint64_t mark, uint64_t region) {
-  if (number != kMarkSystemCall) return;
-  if (whole_program_) {  // the program marks its own regions, which start from a cold machine
+  if (getpid() != process_) owner_.store(kNobody);  // a forked child is not modelled
+  if (number != kMarkSystemCall || !claim(vcpu)) return;
+  if (whole_program_) {  // the program marks its own regions: they find the machine just switched on
     whole_program_ = false;
-    close();
     core_.power_on();
+    owner_.store(kClaimed);
   }
-  unsigned owner = owner_.load();
-  if (owner != kNobody && owner != vcpu) return;
-  switch (static_cast<Mark>(mark)) {
-    case Mark::start:
-      start(vcpu);
-      break;
-    case Mark::stop:
-      if (owner == kNobody) break;
-      close();
-      report(region, false);
-      break;
-    case Mark::flush:
-      core_.flush_caches();
-      break;
+  handle(vcpu, static_cast<Mark>(mark), region);
+}
+
+void RegionTracker::handle(unsigned vcpu, Mark mark, uint64_t region) {
+  bool open = owner_.load() == vcpu;
+  if (mark == Mark::start) {
+    restart();
+    open = true;
+  } else if (mark == Mark::stop && open) {
+    report(region, false);
+    open = false;
+  } else if (mark == Mark::flush) {
+    core_.flush_caches();
   }
+  owner_.store(open ? vcpu : kNobody);
 }
 
 void RegionTracker::thread_exits(unsigned vcpu) {
-  if (vcpu == owner_.load() && !whole_program_) close();
+  if (owner_.load() == vcpu && !whole_program_) owner_.store(kNobody);
 }
 
 void RegionTracker::program_exits() {
   if (!whole_program_ || owner_.load() == kNobody) return;
-  close();
+  owner_.store(kNobody);
   report(kWholeProgramRegion, false);
 }
 

@@ -2,7 +2,8 @@
 //
 // A program marks regions by a system call that no kernel has (kMarkSystemCall): start, stop, flush.
 // While no region is open nothing is modelled, so that the rest of the program runs fast. The thread
-// that opens a region owns it: the others run unmodelled, and their marks do nothing meanwhile.
+// that opens a region owns it: the others run unmodelled, and their marks do nothing meanwhile. The
+// whole program, while it is the region, is owned by the main thread.
 #pragma once
 
 #include <unistd.h>
@@ -47,10 +48,13 @@ class RegionTracker {
 
  private:
   static constexpr unsigned kNobody = ~0u;
+  static constexpr unsigned kClaimed = ~0u - 1;  // a thread that has no region yet handles a mark
 
+  // Makes this thread the only one that touches the model; false if another one has it.
+  bool claim(unsigned vcpu);
+  void handle(unsigned vcpu, Mark mark, uint64_t region);
+  void restart();
   [[noreturn]] void cut_off();
-  void start(unsigned vcpu);
-  void close() { owner_.store(kNobody); }
   void report(uint64_t region, bool was_cut_off);
   void report_hot_blocks();
 

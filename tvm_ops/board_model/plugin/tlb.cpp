@@ -1,7 +1,7 @@
+#include "tlb.h"
+
 #include <algorithm>
 #include <cstring>
-
-#include "memory.h"
 
 namespace board_model {
 namespace {
