@@ -26,7 +26,7 @@ def space(w: Any, target: Any, along: str) -> dict[str, list[Any]]:
     tiles = _tiles(w, target, along, rows)
     k = w.ci * w.kernel[0] * w.kernel[1]
     pixels, l2_pixels = w.out_h * w.out_w, 1 + target.l2_kib * 256 // k
-    few_p, most_p = pixels // (2 * l2_pixels) + 1, pixels // min(p for p, _ in tiles) + 1
+    few_p, most_p = pixels // (2 * l2_pixels) + 1, pixels // max(p for p, _ in tiles)
     return {
         "lanes": [target.vector_lanes],
         "tile": tiles,
@@ -37,8 +37,11 @@ def space(w: Any, target: Any, along: str) -> dict[str, list[Any]]:
         "order": ["co_outer", "p_outer"],
         "unroll_k": [u for u in (1, 2, 3, 4, 7, 8, 9) if k % u == 0],
         "pad_at": ["block"] if pointwise else ["channel", "block"],
-        # x86 multiplies by a broadcast element of memory; ARM by an element of a register.
-        "read_elements": [False, True] if target.isa == "x86_64" else [True],
+        # Channels of one pass over the block's pixels; fewer are fewer streams to prefetch.
+        "gather_k": [c for c in (1, 4, 8, 16) if w.ci % c == 0],
+        # Floats of one load. x86 multiplies by a broadcast element of memory (0), ARM by an element
+        # of a register; 64-bit loads issue beside a multiply on A53, 128-bit ones take two cycles.
+        "read_elements": [0, target.vector_lanes] if target.isa == "x86_64" else [4, 2],
         "read_vectors": [False, True],
     }
 
@@ -88,11 +91,27 @@ def _round_up(size: int, multiple: int) -> int:
 
 
 def default(w: Any, target: Any) -> Knobs:
-    """``pixels`` with the largest tile among those that waste least."""
-    options = space(w, target, "pixels")
+    """``pixels``: the cheapest tile, blocks of a quarter of the L2."""
+    options, in_order = space(w, target, "pixels"), target.core == "cortex-a53"
     first = {"sketch": "pixels"} | {name: values[0] for name, values in options.items()}
     choices = [first | {"tile": t, "rows": r} for t in options["tile"] for r in options["rows"]]
-    return min(choices, key=lambda c: (_waste(w, c), -c["tile"][0] * c["tile"][1]))
+    knobs = min(choices, key=lambda c: _cost(w, c, 2 if in_order else 0.2))
+    k, (tile_p, tile_co) = w.ci * w.kernel[0] * w.kernel[1], knobs["tile"]
+    # In order, misses of the L1 are not hidden: the larger panel stays in it while the smaller ones
+    # pass, if all weights fit the L2 (64@56, 3x3: 54 instead of 64 Mcycles on A53).
+    if in_order and tile_p > tile_co and k * w.co <= target.l2_kib * 128:
+        knobs["order"] = "p_outer"
+    gathered = 4 * k * w.out_h * w.out_w
+    wanted = [b for b in options["blocks_p"] if gathered <= b * target.l2_kib * 256]
+    fitting = (knobs | {"blocks_p": b} for b in wanted)
+    return next((c for c in fitting if legal(w, target, c)), knobs)
+
+
+def _cost(w: Any, knobs: Knobs, per_load: float) -> float:
+    """Cycles per useful multiply of a vector: one, and those that loads of vectors take."""
+    (tile_p, tile_co), lanes = knobs["tile"], knobs["lanes"]
+    multiplies, loads = tile_p * tile_co / lanes, tile_p / lanes + tile_co / 4
+    return _waste(w, knobs) * (1 + per_load * loads / multiplies)
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
@@ -124,9 +143,12 @@ def _schedule_gather(sch: Any, knobs: Knobs, p_block: Any) -> None:
     sch.unroll(p_in)
     kernel = sch.get(gather).annotations.get("kernel")
     if kernel is None:  # pointwise: nothing is padded
+        channel, channel_in = sch.split(k, [None, knobs["gather_k"]])
+        sch.reorder(channel, p_tile, channel_in, p_in)
         return
-    channel, tap_h, tap_w = sch.split(k, [None, int(kernel[0]), int(kernel[1])])
-    sch.reorder(channel, p_tile, tap_h, tap_w, p_in)
+    taps = int(kernel[0]), int(kernel[1])
+    channel, channel_in, *taps = sch.split(k, [None, knobs["gather_k"], *taps])
+    sch.reorder(channel, p_tile, channel_in, *taps, p_in)
     at = channel if knobs["pad_at"] == "channel" else p_block
     sch.compute_at(sch.get_sblock("pack_input"), at)
 
@@ -141,7 +163,7 @@ def _schedule_gemm(sch: Any, knobs: Knobs, gemm: Any) -> None:
     # Elements must be read as vectors, or each becomes a scalar load and a multiply by a scalar.
     by_element, as_vectors = (1, 0) if along_pixels else (0, 1)
     if knobs["read_elements"]:
-        read_as_vectors(sch, gemm, by_element, k_in, lanes)
+        read_as_vectors(sch, gemm, by_element, k_in, knobs["read_elements"])
     if knobs["read_vectors"]:
         read_as_vectors(sch, gemm, as_vectors, k_in, lanes)
     sch.unroll(k_in)
