@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,10 @@ Array = NDArray[Any]
 
 _PAIRS = {"k": "kernel", "s": "stride", "p": "pad", "d": "dilation"}
 _FIELD = re.compile(r"(n|ci|co|h|w|g|k|s|p|d)(\d+)(?:x(\d+))?")
+
+
+MAX_SIZE = 1 << 16
+MAX_ELEMENTS = 1 << 28  # of one tensor, 1 GiB: kernels index with 32 bits, padding included
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class ConvWorkload:
     dtype: ClassVar[str] = "f32"
 
     def __post_init__(self) -> None:
+        sizes = (self.n, self.ci, self.h, self.w, self.co, *self.kernel, *self.pad)
+        self._require(max(sizes) <= MAX_SIZE, f"no size may be above {MAX_SIZE}")
         self._require(
             min(self.n, self.ci, self.h, self.w, self.co) >= 1, "sizes must be at least 1"
         )
@@ -65,6 +72,9 @@ class ConvWorkload:
                 (k - 1) * d + 1 <= size + 2 * p,
                 f"kernel {k} (dilation {d}) is larger than the padded input {size + 2 * p}",
             )
+
+        for shape in (self.input_shape, self.weights_shape, self.output_shape):
+            self._require(prod(shape) <= MAX_ELEMENTS, f"a tensor of shape {shape} is too large")
 
     def _require(self, fits: bool, why: str) -> None:
         if not fits:
