@@ -93,6 +93,10 @@ void on_system_call(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t ma
   model->regions.system_call(vcpu, number, mark, region);
 }
 
+void on_system_call_return(qemu_plugin_id_t, unsigned vcpu, int64_t, int64_t) {
+  model->regions.system_call_returns(vcpu);
+}
+
 void on_thread_exit(qemu_plugin_id_t, unsigned vcpu) { model->regions.thread_exits(vcpu); }
 
 void on_exit(qemu_plugin_id_t, void*) { model->regions.program_exits(); }
@@ -136,6 +140,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, 
   }
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
   qemu_plugin_register_vcpu_syscall_cb(id, on_system_call);
+  qemu_plugin_register_vcpu_syscall_ret_cb(id, on_system_call_return);
   qemu_plugin_register_vcpu_exit_cb(id, on_thread_exit);
   qemu_plugin_register_atexit_cb(id, on_exit, nullptr);
   return 0;

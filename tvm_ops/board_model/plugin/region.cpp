@@ -1,6 +1,7 @@
 #include "region.h"
 
-#include <algorithm>
+#include <sched.h>
+
 #include <cinttypes>
 #include <stdexcept>
 
@@ -40,6 +41,10 @@ void RegionTracker::restart() {
 
 // Replays the block that ran before: only now are all its accesses and its successor known.
 void RegionTracker::block_starts(Block& block) {
+  if (takeover_requested_.load(std::memory_order_relaxed) && whole_program_) {
+    owner_.store(kWaiting);
+    return;
+  }
   if (current_) {
     core_.execute(*current_, accesses_, block.address);
     if (options_.cycle_limit && core_.cycles() > options_.cycle_limit) cut_off();
@@ -54,13 +59,28 @@ void RegionTracker::cut_off() {
 }
 
 bool RegionTracker::claim(unsigned vcpu) {
-  unsigned nobody = kNobody;
-  return owner_.load() == vcpu || owner_.compare_exchange_strong(nobody, kClaimed);
+  unsigned nobody = kNobody, waiting = kWaiting;
+  return owner_.load() == vcpu || owner_.compare_exchange_strong(nobody, kClaimed) ||
+         owner_.compare_exchange_strong(waiting, kClaimed);
+}
+
+// The main thread gives way when it enters a system call or the next block, so this ends soon.
+bool RegionTracker::claim_for_mark(unsigned vcpu) {
+  while (!claim(vcpu)) {
+    if (!whole_program_) return false;
+    takeover_requested_ = true;
+    sched_yield();
+  }
+  return true;
 }
 
 void RegionTracker::system_call(unsigned vcpu, int64_t number, uint64_t mark, uint64_t region) {
   if (getpid() != process_) owner_.store(kNobody);  // a forked child is not modelled
-  if (number != kMarkSystemCall || !claim(vcpu)) return;
+  if (number != kMarkSystemCall) {
+    if (owner_.load() == vcpu && whole_program_) owner_.store(kWaiting);
+    return;
+  }
+  if (!claim_for_mark(vcpu)) return;
   if (whole_program_) {  // the program marks its own regions: they find the machine just switched on
     whole_program_ = false;
     core_.power_on();
@@ -81,6 +101,11 @@ void RegionTracker::handle(unsigned vcpu, Mark mark, uint64_t region) {
     core_.flush_caches();
   }
   owner_.store(open ? vcpu : kNobody);
+}
+
+void RegionTracker::system_call_returns(unsigned vcpu) {
+  unsigned waiting = kWaiting;
+  if (vcpu == kMainThread) owner_.compare_exchange_strong(waiting, kMainThread);
 }
 
 void RegionTracker::thread_exits(unsigned vcpu) {

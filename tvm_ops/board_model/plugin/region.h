@@ -3,7 +3,8 @@
 // A program marks regions by a system call that no kernel has (kMarkSystemCall): start, stop, flush.
 // While no region is open nothing is modelled, so that the rest of the program runs fast. The thread
 // that opens a region owns it: the others run unmodelled, and their marks do nothing meanwhile. The
-// whole program, while it is the region, is owned by the main thread.
+// whole program, while it is the region, is owned by the main thread; the first mark of any thread
+// takes it over.
 #pragma once
 
 #include <unistd.h>
@@ -43,15 +44,20 @@ class RegionTracker {
     accesses_.push_back({instruction, address});
   }
   void system_call(unsigned vcpu, int64_t number, uint64_t mark, uint64_t region);
+  void system_call_returns(unsigned vcpu);
   void thread_exits(unsigned vcpu);
   void program_exits();
 
  private:
+  // Owners that are no threads.
   static constexpr unsigned kNobody = ~0u;
   static constexpr unsigned kClaimed = ~0u - 1;  // a thread that has no region yet handles a mark
+  static constexpr unsigned kWaiting = ~0u - 2;  // the whole program's main thread, in a system call
 
   // Makes this thread the only one that touches the model; false if another one has it.
   bool claim(unsigned vcpu);
+  // As claim, but takes the model from the main thread if the whole program is the region so far.
+  bool claim_for_mark(unsigned vcpu);
   void handle(unsigned vcpu, Mark mark, uint64_t region);
   void restart();
   [[noreturn]] void cut_off();
@@ -63,7 +69,8 @@ class RegionTracker {
   BlockStore& blocks_;
   const pid_t process_ = getpid();  // a forked child writes no report
   FILE* file_;
-  bool whole_program_;
+  std::atomic<bool> whole_program_;
+  std::atomic<bool> takeover_requested_{false};
   std::atomic<unsigned> owner_{kNobody};
   Block* current_ = nullptr;  // being executed; replayed when the next one starts
   std::vector<Access> accesses_;
