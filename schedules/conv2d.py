@@ -13,7 +13,7 @@ from schedules import _conv2d_gemm as gemm
 
 Knobs = dict[str, Any]
 
-STRUCTURAL = ["rows"]  # knobs that, with the sketch, choose another data flow
+STRUCTURAL = {"rows": None}  # with the sketch, chooses another data flow; None: any of the space
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:

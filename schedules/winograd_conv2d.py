@@ -10,32 +10,36 @@ from typing import Any
 
 Knobs = dict[str, Any]
 
-# (tiles p, channels co) of the register tile for vectors of 4 lanes. With 32 registers: up to 24
-# accumulators, and operands; 16x12 spilled on every core (55.5 instead of 20.7 Mcycles on A53).
-_TILES_32 = [[4, 16], [5, 16], [7, 8], [7, 12], [8, 8], [8, 12], [9, 8], [10, 8], [12, 8]]
+# (tiles p, channels co) of the register tile for vectors of 4 lanes, the likeliest first. With 32
+# registers: 14 to 24 accumulators, and operands; 16x12 spilled on every core (55.5 instead of 20.7
+# Mcycles on A53).
+_TILES_32 = [[8, 8], [7, 8], [9, 8], [10, 8], [12, 8], [5, 16], [4, 16], [7, 12], [8, 12]]
 _TILES_32 += [[14, 4], [16, 4]]
-_TILES_16 = [[8, 4], [4, 8], [4, 4], [12, 4], [4, 12]]
-STRUCTURAL = ["m", "v_inner"]  # knobs that, with the sketch, choose another algorithm or data flow
+_TILES_16 = [[4, 8], [8, 4], [4, 4], [12, 4], [4, 12]]
+_VARIANTS = [[2, 2], [4, 2], [4, 4], [5, 4], [5, 5], [6, 4], [6, 6]]  # F(rows x columns, 3x3)
+_BLOCKS = [0, 1, 2, 4, 8, 16]
 
-_BLOCKS_CO = [0, 1, 2, 3, 4, 8, 16, 32]
+# Knobs that, with the sketch, choose another algorithm or data flow, and all options that are
+# correct, tuned or not; None: those of the space.
+STRUCTURAL = {"m": _VARIANTS, "v_inner": None}
+
 _READ = 4  # values of neighbouring tiles that one load brings; the multiplies take them one by one
-_MAX_BODY = 256  # multiply-adds; with loads and addresses 1.3 KB of code
-_MAX_WASTE = 1.15  # of the least padding that any option of the same knob needs
+_MAX_BODY = 320  # multiply-adds; with loads and addresses 1.6 KB of code
+_MAX_WORK = 1.3  # of the least that a variant needs for the shape; more never won on any core
+_WEIGHTS_AS_TILES = 5  # streaming the transformed weights once costs as much as so many tiles
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """Sketches: ``packed`` (vectors along channels) and ``phased`` (vectors along tiles)."""
     lanes = target.vector_lanes
-    tiles = _TILES_32 if target.vector_registers == 32 else _TILES_16
-    scale = lanes // 4
     common = {
-        "m": [[2, 2], [4, 2], [4, 4], [5, 4], [5, 5], [6, 4], [6, 6]],
+        "m": [m for m in _VARIANTS if _work(w, m) <= _MAX_WORK * _least_work(w)],
         "lanes": [lanes],
-        "tile": [[p, co * scale] for p, co in tiles],
-        "block_p": [0, 1, 2, 3, 4, 6, 8, 12, 16],
-        "block_co": _BLOCKS_CO,
+        "tile": _register_tiles(target),
+        "block_p": _BLOCKS,
+        "block_co": _BLOCKS,
         "order": ["co_outer", "p_outer"],
-        "unroll_k": sorted({1, 2, 4, 8, lanes}),
+        "unroll_k": sorted({4, 8, lanes}),
         "v_outer": ["element", "tile"],
         "pad_at": ["channel", "block"],
         "read_weights": [False, True],
@@ -48,27 +52,33 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
-    """Whether the padding that the tiles need is near the least, and loops divide."""
-    lanes, (tile_p, tile_co) = knobs["lanes"], knobs["tile"]
-    if _round_up(w.ci, lanes) % knobs["unroll_k"] or tile_co % lanes:
+    """Whether loops divide, code and padding stay near the least, and no knob is without effect."""
+    lanes, m, (tile_p, tile_co) = knobs["lanes"], knobs["m"], knobs["tile"]
+    phased, inner, unroll = knobs["sketch"] == "phased", knobs["v_inner"], knobs["unroll_k"]
+    vector_p = lanes if phased else _READ
+    if _round_up(w.ci, lanes) % unroll or (tile_p % vector_p and inner == "tile"):
         return False
-    if tile_p % (lanes if knobs["sketch"] == "phased" else _READ) and knobs["v_inner"] == "tile":
+    if inner == "channel" and unroll % lanes:
         return False
-    if knobs["v_inner"] == "channel" and knobs["unroll_k"] % lanes:
+    if tile_p * tile_co // lanes * unroll > _MAX_BODY:  # the body must stay in the I-cache
         return False
-    if (
-        tile_p * tile_co // lanes * knobs["unroll_k"] > _MAX_BODY
-    ):  # the body must stay in the I-cache
-        return False
-    tiles_h, tiles_w = -(-w.out_h // knobs["m"][0]), -(-w.out_w // knobs["m"][1])
-    if knobs["sketch"] == "phased":
-        tiles_w = _round_up(tiles_w, lanes)
-    p_tiles, co_tiles = -(-tiles_h * tiles_w // tile_p), -(-w.co // tile_co)
-    return _fits(p_tiles, knobs["block_p"]) and _fits(co_tiles, knobs["block_co"])
+    tiles = _tiles(w, m, lanes if phased else 1)
+    p_tiles, co_tiles = -(-tiles // tile_p), -(-w.co // tile_co)
+    block_p, block_co = knobs["block_p"], knobs["block_co"]
+    if knobs["order"] == "p_outer" and 1 in (block_p or p_tiles, block_co or co_tiles):
+        return False  # the same as co_outer
+    used = _round_up(tiles, tile_p * max(1, block_p)) * _round_up(w.co, tile_co * max(1, block_co))
+    least = min(_padded(tiles, w.co, tile) for tile in _register_tiles(target))
+    return block_p < p_tiles and block_co < co_tiles and used <= _MAX_WORK * least
 
 
-def _fits(tiles: int, block: int) -> bool:
-    return block < tiles and (not block or _round_up(tiles, block) <= tiles * _MAX_WASTE)
+def _register_tiles(target: Any) -> list[list[int]]:
+    tiles = _TILES_32 if target.vector_registers == 32 else _TILES_16
+    return [[p, co * (target.vector_lanes // 4)] for p, co in tiles]
+
+
+def _padded(tiles: int, co: int, tile: list[int]) -> int:
+    return _round_up(tiles, tile[0]) * _round_up(co, tile[1])
 
 
 def _round_up(size: int, multiple: int) -> int:
@@ -77,34 +87,39 @@ def _round_up(size: int, multiple: int) -> int:
 
 def default(w: Any, target: Any) -> Knobs:
     """What an untuned shape gets: the variant with the least work, a tile that wastes little."""
-    lanes, scale = target.vector_lanes, target.vector_lanes // 4
-    # Work: multiplies, and the weights that are streamed once, worth five tiles.
-    m = min(([4, 4], [5, 5], [4, 2], [2, 2]), key=lambda m: _elements(m) * (_tiles(w, m) + 5))
-    widths = [8, 7, 9, 10] if lanes == 4 else [8, 7]
-    if target.vector_registers == 16:
-        widths = [4]
-    tile_p = min(widths, key=lambda p: _round_up(_tiles(w, m), p))
-    tile = [tile_p, 8 * scale]
-    co_tiles = -(-w.co // tile[1])
-    fitting = [b for b in _BLOCKS_CO if b * 4 <= co_tiles and _fits(co_tiles, b)]
-    p_tiles = -(-_tiles(w, m) // tile_p)
-    blocks_p = [b for b in (4, 3, 2) if _fits(p_tiles, b)] if p_tiles > 8 else []
+    lanes = target.vector_lanes
+    m = min(_VARIANTS, key=lambda m: _work(w, m))
+    tiles = _tiles(w, m)
+    shapes = [t for t in _register_tiles(target) if t[0] * t[1] <= _MAX_BODY]
+    tile = min(shapes, key=lambda t: _padded(tiles, w.co, t))
+    p_tiles, co_tiles = -(-tiles // tile[0]), -(-w.co // tile[1])
+    # Four blocks of channels if there are as many, for as many threads.
+    most = co_tiles // min(4, co_tiles)
+    blocks_co = [b for b in _BLOCKS if b <= most < co_tiles and co_tiles % max(1, b) == 0]
+    blocks_p = [b for b in (4, 2, 1) if p_tiles % b == 0] if p_tiles > 8 else [0]
     knobs: Knobs = {
         "sketch": "packed", "m": m, "lanes": lanes, "tile": tile,
-        "block_p": blocks_p[0] if blocks_p else 0,
-        "block_co": max(fitting, default=0),  # at least four blocks, for as many threads
+        "block_p": blocks_p[0], "block_co": max(blocks_co, default=0),
         "order": "co_outer", "unroll_k": lanes, "v_outer": "element", "v_inner": "channel",
         "pad_at": "channel", "read_weights": False, "pipeline": False,
     }  # fmt: skip
     return knobs
 
 
-def _elements(m: list[int]) -> int:
-    return (m[0] + 2) * (m[1] + 2)
+def _tiles(w: Any, m: list[int], multiple: int = 1) -> int:
+    """Tiles of the output, their number in a row rounded up."""
+    return int(-(-w.out_h // m[0]) * _round_up(-(-w.out_w // m[1]), multiple))
 
 
-def _tiles(w: Any, m: list[int]) -> int:
-    return int(-(-w.out_h // m[0]) * -(-w.out_w // m[1]))
+def _work(w: Any, m: list[int]) -> float:
+    """Multiply-adds a channel in and out; transforms and streaming the weights in the same unit."""
+    elements, tiles = (m[0] + 2) * (m[1] + 2), _tiles(w, m)
+    transforms = 2 * max(m) * tiles * (w.ci + w.co) / (w.ci * w.co)
+    return elements * (tiles + transforms + _WEIGHTS_AS_TILES)
+
+
+def _least_work(w: Any) -> float:
+    return min(_work(w, m) for m in _VARIANTS)
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:

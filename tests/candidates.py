@@ -26,12 +26,13 @@ def random_knobs(
 
 
 def structural_choices(task: Task) -> list[dict[str, Any]]:
-    """Sketch and structural knobs in every combination."""
+    """Sketch and structural knobs in every combination, also those not worth tuning here."""
     template = get_schedule(task.operator)
     choices = []
     for sketch, knobs in template.space(task.workload, task.target).items():
         names = [name for name in template.STRUCTURAL if name in knobs]
-        for values in itertools.product(*(knobs[name] for name in names)):
+        options = [template.STRUCTURAL[name] or knobs[name] for name in names]
+        for values in itertools.product(*options):
             choices.append({"sketch": sketch, **dict(zip(names, values, strict=True))})
     return choices
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.candidates import candidates, random_knobs
+from tvm_ops.build import build_program, compile_entry
 from tvm_ops.operators import get_operator, operator_names
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task, listed_tasks, parse_task
@@ -87,3 +88,25 @@ def test_blocks_that_templates_ask_for_exist() -> None:
     for name in operator_names():
         task = listed_tasks(name, get_target("rpi4"))[-1]
         assert instantiate(task, default_knobs(task)) is not None
+
+
+THREADED = [
+    parse_task(name, f"{name}-n1_ci16_h24_w24_co64_k3_s1_p1-f32", get_target(target))
+    for name in operator_names()
+    for target in ("host", "rpi4", "rpi3-armv7")
+]
+
+
+@pytest.mark.parametrize("task", THREADED, ids=ids(THREADED))
+def test_threads_give_the_same_bits(task: Task, tmp_path: Path) -> None:
+    knobs = default_knobs(task)
+    assert "__TVMBackendParallelLaunch" in compile_entry(task, knobs).inspect_source("asm")
+    board = "host" if task.target.name == "host" else "emulated"
+    measurer = Measurer(task, board, tmp_path, repeats=1)
+    program = build_program([(task, knobs)], task.target, tmp_path / "bench")
+    outputs = []
+    for threads in (1, 2, 4):
+        result = measurer.execute(program, knobs, threads=threads)
+        assert measurer.judge(result).error is None
+        outputs.append(result.outputs["y"].tobytes())
+    assert outputs[0] == outputs[1] == outputs[2]

@@ -81,7 +81,9 @@ class Measurer:
         """Run the built program and hold its output against the reference."""
         return self.judge(self.execute(program, knobs, cycle_limit), cycle_limit)
 
-    def execute(self, program: Path, knobs: Knobs, cycle_limit: int | None = None) -> RunResult:
+    def execute(
+        self, program: Path, knobs: Knobs, cycle_limit: int | None = None, threads: int = 1
+    ) -> RunResult:
         """Run the built program on this task's inputs, packed as the knobs say."""
         workload = self.task.workload
         x, weights, bias = self.arrays
@@ -96,6 +98,7 @@ class Measurer:
                 inputs=inputs,
                 output=("y", workload.output_shape, "float32"),
                 repeat=self.repeats,
+                threads=threads,
                 timeout=RUN_TIMEOUT,
                 cycle_limit=cycle_limit,
             )
