@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tvm_ops.build import build_library, compile_entry
+from tvm_ops.compare import compare
 from tvm_ops.errors import InputError
 from tvm_ops.operators import operator_names
 from tvm_ops.targets import get_target
@@ -237,3 +238,12 @@ def test_knobs_of_a_log_build_the_same_assembly(task: Task, tmp_path: Path) -> N
     assert (tmp_path / "out" / f"{task.symbol}.s").read_text() == mine
     here = build_library([(task, knobs)], task.target, tmp_path / "here", "winograd_conv2d")
     assert here.assembly[0].read_text() == mine
+
+
+def test_boards_without_times_are_refused_before_any_work(tmp_path: Path) -> None:
+    armv7 = parse_task("winograd_conv2d", SMALL, get_target("rpi3-armv7"))
+    with pytest.raises(InputError, match="has no times, and timing of rpi3-armv7 is not modelled"):
+        tune(armv7, trials=1, logs=tmp_path)
+    with pytest.raises(InputError, match="has no times, and timing of rpi3-armv7 is not modelled"):
+        compare([armv7], logs=tmp_path)
+    assert list(tmp_path.iterdir()) == []

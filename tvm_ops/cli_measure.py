@@ -23,13 +23,13 @@ algorithm: Winograd may pass 100 % of the peak. max error: of ours to float64, o
 def tune(arguments: Namespace) -> int:
     """``tvm-ops tune``: 0 if every task has a candidate that works, else 1."""
     check_output(arguments.json)
-    from tvm_ops.boards import get_board
+    from tvm_ops.boards import get_timing_board
     from tvm_ops.cli_progress import TuneDisplay
     from tvm_ops.tuning import log
     from tvm_ops.tuning.session import tune as tune_task
 
     tasks = tasks_of(arguments)
-    board = get_board(arguments.board, tasks[0].target)
+    board = get_timing_board(arguments.board, tasks[0].target)
     print(f"board: {board.label}", flush=True)
     sessions = []
     for task in tasks:

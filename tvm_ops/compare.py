@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tvm_ops.boards import get_board
+from tvm_ops.boards import get_timing_board
 from tvm_ops.build import build_program
 from tvm_ops.peers import PEERS, PeerResult, get_peer
 from tvm_ops.peers.process import PeerFailed
@@ -142,7 +142,7 @@ def compare(
     ``report`` is told what is being measured. Raises ``InputError`` for unknown peers and boards.
     """
     peers = [get_peer(name).name for name in (PEERS if against is None else against)]
-    place = get_board(board, tasks[0].target)
+    place = get_timing_board(board, tasks[0].target)
     result = Comparison(tasks[0].target.name, place.name, place.label)
     for task in tasks:
         with tempfile.TemporaryDirectory(prefix="tvm_ops-compare-") as folder:

@@ -11,7 +11,7 @@ from tvm_ops.boards.modelled import ModelledBoard
 from tvm_ops.errors import InputError
 from tvm_ops.targets import Target
 
-__all__ = ["BOARDS", "Board", "RunResult", "default_board", "get_board"]
+__all__ = ["BOARDS", "Board", "RunResult", "default_board", "get_board", "get_timing_board"]
 
 BOARDS: dict[str, Callable[[Target], Board]] = {
     "modelled": ModelledBoard,
@@ -38,3 +38,14 @@ def get_board(name: str | None, target: Target) -> Board:
     if name not in BOARDS:
         raise InputError(f"unknown board '{name}'; known: {', '.join(BOARDS)}")
     return BOARDS[name](target)
+
+
+def get_timing_board(name: str | None, target: Target) -> Board:
+    """As ``get_board``; raises ``InputError`` also for a board without times."""
+    board = get_board(name, target)
+    if not board.has_times:
+        raise InputError(
+            f"board {board.name} has no times, and timing of {target.name} is not modelled yet; "
+            "it can be built, bundled, and run with --check"
+        )
+    return board

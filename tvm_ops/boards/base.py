@@ -53,6 +53,8 @@ class Board(ABC):
     """``modelled``, ``host`` or ``emulated``."""
     times_wall_clock: bool
     """Whether the seconds that bench itself measures mean anything."""
+    has_times = True
+    """Whether results have times at all, by the wall clock or from a model."""
 
     def __init__(self, target: Target) -> None:
         self.target = target

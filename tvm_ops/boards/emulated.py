@@ -20,6 +20,7 @@ class EmulatedBoard(Board):
 
     name = "emulated"
     times_wall_clock = False
+    has_times = False
 
     def __init__(self, target: Target) -> None:
         if target.emulator is None:

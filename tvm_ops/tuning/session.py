@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tvm_ops.boards import get_board
+from tvm_ops.boards import get_timing_board
 from tvm_ops.task import Knobs, Task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log
@@ -85,7 +85,7 @@ def tune(
     again.
     Raises ``InputError`` for a board that does not fit or a log that cannot be read.
     """
-    name = get_board(board, task.target).name
+    name = get_timing_board(board, task.target).name
     path = log.log_path(logs, task.target.name, task.operator)
     known = {knobs_id(r.knobs): r for r in log.read_task(path, task) if r.board == name}
     progress = Progress(task, trials)
