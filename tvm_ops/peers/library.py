@@ -8,8 +8,9 @@ for it as they were for the operator; and it is subtracted:
 
     seconds(operator) = seconds(network) - seconds(trivial network)
 
-Against MNN's callbacks around its convolution alone, the difference is below 0.1 % from 2 million
-cycles on. Everything runs with one thread and in float32.
+MNN's callbacks around its convolution alone, with 20 thousand cycles of Python in them, say 0.2 %
+more for a convolution of 24 million cycles and 2 % more for one of 2.7 million. Everything runs
+with one thread and in float32.
 """
 
 from __future__ import annotations
