@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tvm_ops.board_model.sysroot import sysroot
 from tvm_ops.boards import get_timing_board
 from tvm_ops.build import build_program
 from tvm_ops.peers import PEERS, PeerResult, get_peer
@@ -144,6 +145,8 @@ def compare(
     peers = [get_peer(name).name for name in (PEERS if against is None else against)]
     place = get_timing_board(board, tasks[0].target)
     result = Comparison(tasks[0].target.name, place.name, place.label)
+    if place.name == "modelled" and peers:
+        sysroot(tasks[0].target, report)  # the first time it is fetched, which takes a moment
     for task in tasks:
         with tempfile.TemporaryDirectory(prefix="tvm_ops-compare-") as folder:
             measurer = Measurer(task, place.name, Path(folder), repeats=1)
