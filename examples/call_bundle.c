@@ -14,20 +14,15 @@
 #include "tvm_ops.h"
 
 int main(int argc, char** argv) {
-  if (argc != 3) return fprintf(stderr, "usage: call_bundle WEIGHTS BIAS < X > Y\n"), 2;
-  FILE* files[] = {stdin, fopen(argv[1], "rb"), fopen(argv[2], "rb"), stdout};
+  FILE* files[] = {stdin, argc > 1 ? fopen(argv[1], "rb") : 0, argc > 2 ? fopen(argv[2], "rb") : 0};
   const tvm_ops_task* task = tvm_ops_get_task(0);
-  tvm_ops_tensor tensors[4];
-  size_t size = 0;
+  tvm_ops_tensor t[4];
   for (int i = 0; i < 4; ++i) {
     const tvm_ops_argument* a = &task->arguments[i];
-    size = (size_t)tvm_ops_dtype_size(a->dtype);
-    for (int d = 0; d < a->ndim; ++d) size *= (size_t)a->shape[d];
-    void* data = aligned_alloc(TVM_OPS_ALIGNMENT, (size + 63) / 64 * 64);
-    if (!data || !files[i] || (i < 3 && fread(data, 1, size, files[i]) != size)) return 1;
-    tensors[i] = (tvm_ops_tensor){data, a->dtype, a->ndim, a->shape};
+    void* data = aligned_alloc(TVM_OPS_ALIGNMENT, tvm_ops_argument_size(a));
+    if (i < 3 && (!files[i] || !fread(data, tvm_ops_argument_size(a), 1, files[i]))) return 1;
+    t[i] = (tvm_ops_tensor){data, a->dtype, a->ndim, a->shape};
   }
-  int code = tvm_ops_call(task->key, tensors, 4);
-  if (code != TVM_OPS_OK) fprintf(stderr, "error %d: %s\n", code, tvm_ops_last_error());
-  return code != TVM_OPS_OK || fwrite(tensors[3].data, 1, size, stdout) != size;
+  if (tvm_ops_call(task->key, t, 4)) return fprintf(stderr, "%s\n", tvm_ops_last_error()), 1;
+  return !fwrite(t[3].data, tvm_ops_argument_size(&task->arguments[3]), 1, stdout);
 }

@@ -27,6 +27,7 @@ API = [
     "tvm_ops_set_threads",
     "tvm_ops_get_threads",
     "tvm_ops_get_task",
+    "tvm_ops_argument_size",
     "tvm_ops_dtype_size",
 ]
 

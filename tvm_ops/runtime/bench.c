@@ -118,7 +118,7 @@ static void prepare(const options* chosen, const tvm_ops_task* task, void** data
     if (a < last) bench_fill_random(&task->arguments[a], data[a], (uint32_t)a + 1);
   }
   /* NaNs, as floats: what the kernel leaves unwritten is seen. */
-  memset(data[last], 0xff, bench_size(&task->arguments[last]));
+  memset(data[last], 0xff, tvm_ops_argument_size(&task->arguments[last]));
   for (int i = 0; i < chosen->n_inputs; ++i) {
     const char* input = chosen->inputs[i];
     int a = named_input(task, input);

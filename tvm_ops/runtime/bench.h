@@ -15,8 +15,6 @@ enum { FAILED = 1, WRONG_INPUT = 2 };
 /* Prints "bench: ..." to standard error and exits with the code. */
 __attribute__((noreturn, format(printf, 2, 3))) void bench_stop(int code, const char* format, ...);
 
-size_t bench_size(const tvm_ops_argument* argument);
-
 /* Starts on a page, so that cache sets do not vary with the sizes of the other arguments. */
 void* bench_allocate(const tvm_ops_argument* argument);
 

@@ -21,21 +21,15 @@ void bench_stop(int code, const char* format, ...) {
   exit(code);
 }
 
-size_t bench_size(const tvm_ops_argument* argument) {
-  size_t size = (size_t)tvm_ops_dtype_size(argument->dtype);
-  for (int d = 0; d < argument->ndim; ++d) size *= (size_t)argument->shape[d];
-  return size;
-}
-
 void* bench_allocate(const tvm_ops_argument* argument) {
-  size_t size = bench_size(argument);
+  size_t size = tvm_ops_argument_size(argument);
   void* data = aligned_alloc(PAGE, (size + PAGE - 1) / PAGE * PAGE);
   if (data == NULL) bench_stop(FAILED, "no memory for %s (%zu bytes)", argument->name, size);
   return data;
 }
 
 void bench_fill_random(const tvm_ops_argument* argument, void* data, uint32_t seed) {
-  size_t size = bench_size(argument);
+  size_t size = tvm_ops_argument_size(argument);
   uint32_t state = seed * 2654435761u;
   int step = argument->dtype == TVM_OPS_FLOAT32 ? 4 : argument->dtype == TVM_OPS_FLOAT16 ? 2 : 1;
   for (size_t at = 0; at < size; at += (size_t)step) {
@@ -51,7 +45,7 @@ void bench_fill_random(const tvm_ops_argument* argument, void* data, uint32_t se
 }
 
 void bench_read(const char* path, const tvm_ops_argument* argument, void* data) {
-  size_t size = bench_size(argument);
+  size_t size = tvm_ops_argument_size(argument);
   FILE* file = fopen(path, "rb");
   if (file == NULL) bench_stop(WRONG_INPUT, "input %s: cannot open %s", argument->name, path);
   size_t got = fread(data, 1, size, file);
@@ -65,7 +59,7 @@ void bench_read(const char* path, const tvm_ops_argument* argument, void* data) 
 void bench_write(const char* path, const tvm_ops_argument* argument, const void* data) {
   FILE* file = fopen(path, "wb");
   if (file == NULL) bench_stop(WRONG_INPUT, "output: cannot write %s", path);
-  size_t size = bench_size(argument);
+  size_t size = tvm_ops_argument_size(argument);
   bool written = fwrite(data, 1, size, file) == size;
   if (fclose(file) != 0 || !written) bench_stop(FAILED, "output: writing %s failed", path);
 }

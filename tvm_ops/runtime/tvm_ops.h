@@ -8,6 +8,7 @@
 #ifndef TVM_OPS_H_
 #define TVM_OPS_H_
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -90,6 +91,9 @@ TVM_OPS_API int tvm_ops_get_threads(void);
 
 /* Task number index, from 0, or NULL past the last. */
 TVM_OPS_API const tvm_ops_task* tvm_ops_get_task(int index);
+
+/* Bytes of an argument's data. */
+TVM_OPS_API size_t tvm_ops_argument_size(const tvm_ops_argument* argument);
 
 /* Bytes of one element; 0 for a value that is no type. */
 TVM_OPS_API int tvm_ops_dtype_size(int32_t dtype);

@@ -112,9 +112,9 @@ static int check_tensor(const tvm_ops_argument* expected, const tvm_ops_tensor* 
   return TVM_OPS_OK;
 }
 
-static uintptr_t size_in_bytes(const tvm_ops_argument* argument) {
-  uintptr_t size = (uintptr_t)tvm_ops_dtype_size(argument->dtype);
-  for (int d = 0; d < argument->ndim; ++d) size *= (uintptr_t)argument->shape[d];
+size_t tvm_ops_argument_size(const tvm_ops_argument* argument) {
+  size_t size = (size_t)tvm_ops_dtype_size(argument->dtype);
+  for (int d = 0; d < argument->ndim; ++d) size *= (size_t)argument->shape[d];
   return size;
 }
 
@@ -122,10 +122,10 @@ static uintptr_t size_in_bytes(const tvm_ops_argument* argument) {
 static int check_overlap(const tvm_ops_task* task, const tvm_ops_tensor* given) {
   int last = task->n_arguments - 1;
   uintptr_t output = (uintptr_t)given[last].data;
-  uintptr_t output_size = size_in_bytes(&task->arguments[last]);
+  uintptr_t output_size = tvm_ops_argument_size(&task->arguments[last]);
   for (int i = 0; i < last; ++i) {
     uintptr_t input = (uintptr_t)given[i].data;
-    if (input < output + output_size && output < input + size_in_bytes(&task->arguments[i]))
+    if (input < output + output_size && output < input + tvm_ops_argument_size(&task->arguments[i]))
       return fail(TVM_OPS_ERROR_OVERLAP, "%s: shares memory with %s", task->arguments[last].name,
                   task->arguments[i].name);
   }
