@@ -17,6 +17,7 @@ from tvm_ops.build import (
     build_library,
     build_program,
     check_needs,
+    compile_entry,
     link_kernels,
     link_library,
     link_program,
@@ -232,3 +233,16 @@ def test_generated_c_is_readable() -> None:
     text = c_source.tasks_c([kernel("rows"), kernel("nested")])
     assert max(map(len, c_source.header_h("demo", [kernel("long" * 20)]).splitlines())) <= 100
     assert text == (FOLDER / "expected_tasks.c").read_text()
+
+
+def test_options_of_one_target_do_not_reach_another() -> None:
+    """rpi3 forbids paired loads, by an option that LLVM keeps for the whole process."""
+    key = "winograd_conv2d-n1_ci8_h6_w6_co8_k3_s1_p1-f32"
+
+    def assembly(target: str) -> str:
+        task = parse_task("winograd_conv2d", key, get_target(target))
+        return str(compile_entry(task, default_knobs(task)).inspect_source("asm"))
+
+    before, between, after = assembly("rpi4"), assembly("rpi3"), assembly("rpi4")
+    assert "ldp\tq" in before and "ldp\tq" not in between
+    assert before == after
