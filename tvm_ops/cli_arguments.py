@@ -97,6 +97,13 @@ def add_json(parser: Parser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
 
 
+def add_logs(parser: Parser) -> None:
+    """--logs."""
+    parser.add_argument(
+        "--logs", type=Path, metavar="DIR", help="folder of the logs (default: tuning_logs)"
+    )
+
+
 def add_tasks(parser: Parser, several: bool = True) -> None:
     """OPERATOR..., --target, --workload, --logs."""
     parser.add_argument(
@@ -118,9 +125,7 @@ def add_tasks(parser: Parser, several: bool = True) -> None:
         help="one workload, by its full key; may be repeated "
         "(default: all that the operator lists, see: tvm-ops list workloads)",
     )
-    parser.add_argument(
-        "--logs", type=Path, metavar="DIR", help="folder of the logs (default: tuning_logs)"
-    )
+    add_logs(parser)
 
 
 def add_board(parser: Parser) -> None:

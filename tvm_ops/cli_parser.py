@@ -15,6 +15,7 @@ from tvm_ops.cli_arguments import (
     Parser,
     add_board,
     add_json,
+    add_logs,
     add_output,
     add_tasks,
     fraction,
@@ -195,6 +196,36 @@ examples:
     add_json(parser)
 
 
+def _report(verbs: Verbs) -> None:
+    about = "one HTML page from the logs: best kernels, how they were found, comparisons"
+    example = """\
+examples:
+  tvm-ops report -o report
+  tvm-ops report --target rpi4 --comparison rpi4.json -o report"""
+    parser = _verb(verbs, "report", cli_verbs.report, about, example)
+    add_output(parser, "DIR", "folder for report.html")
+    add_logs(parser)
+    parser.add_argument(
+        "--target",
+        dest="targets",
+        type=target,
+        action="append",
+        default=[],
+        metavar="T",
+        help="may be repeated (default: all that have logs)",
+    )
+    parser.add_argument(
+        "--comparison",
+        dest="comparisons",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.json",
+        help="a file of tvm-ops compare --json; may be repeated",
+    )
+    add_json(parser)
+
+
 def _board_verb(verbs: Verbs) -> None:
     about = "run any AArch64 Linux program on the modelled board and count its cycles"
     example = """\
@@ -220,5 +251,6 @@ VERBS = {
     "bundle": _bundle,
     "run": _run,
     "compare": _compare,
+    "report": _report,
     "board": _board_verb,
 }

@@ -1,4 +1,4 @@
-"""The verbs that look and make: doctor, list, build, bundle.
+"""The verbs that look and make: doctor, list, build, bundle, report.
 
 One function per verb: calls the library, prints what it gives back, returns the exit code. Each
 imports what it needs itself, so that a verb without TVM does not wait for TVM.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import asdict
+from typing import Any
 
-from tvm_ops.cli_output import check_output, print_table, write_json
-from tvm_ops.cli_tasks import entries_of
+from tvm_ops.cli_output import cell, check_output, print_table, write_json
+from tvm_ops.cli_tasks import entries_of, logs_of
 
 
 def doctor(arguments: Namespace) -> int:
@@ -70,3 +71,32 @@ def bundle(arguments: Namespace) -> int:
     print(f"{path} ({path.stat().st_size / 1e3:.1f} kB)")
     write_json(arguments.json, {"target": arguments.target, "tasks": rows, "files": [str(path)]})
     return 0
+
+
+def report(arguments: Namespace) -> int:
+    """``tvm-ops report``."""
+    check_output(arguments.json)
+    from tvm_ops.report import report as read
+    from tvm_ops.report import write_report
+
+    sections = read(
+        logs_of(arguments), targets=arguments.targets, comparisons=arguments.comparisons
+    )
+    path = write_report(sections, arguments.output)
+    columns = ["workload", "trials", "failed", "best ms", "Mcycles", "% of peak", "gain"]
+    for section in sections:
+        rows = [history.to_json() for history in section.histories]
+        if rows:
+            lines = [[cell(value) for value in _summary(row)] for row in rows]
+            title = f"{section.target.name}: {section.label}"
+            print_table(columns, lines, title, right=columns[1:])
+    print(f"{path} ({path.stat().st_size / 1e3:.1f} kB)")
+    facts = [section.to_json() for section in sections]
+    write_json(arguments.json, {"sections": facts, "files": [str(path)]})
+    return 0
+
+
+def _summary(row: dict[str, Any]) -> list[object]:
+    failed, cycles = sum(row["failures"].values()), row["cycles"]
+    figures = [row["ms"], cycles and cycles / 1e6, row["percent_of_peak"], row["gain"]]
+    return [row["task"], row["trials"], failed, *figures]
