@@ -34,25 +34,20 @@ def _version(program: str) -> str:
     return out.stdout.splitlines()[0]
 
 
-def plugin_api(qemu_version: str) -> int:
-    """The plugin interface to claim for a ``qemu-aarch64 --version`` line.
-
-    QEMU refuses plugins that claim an interface older than it supports: 9.0 removed 1. From 9.1 on
-    (interface 3) ``qemu_plugin_insn_data`` copies. Raises ``InputError`` before 7.2.
-    """
+def version_number(qemu_version: str) -> int:
+    """100 * major + minor of a ``qemu-aarch64 --version`` line; ``InputError`` before 7.2."""
     found = re.search(r"version (\d+)\.(\d+)", qemu_version)
-    version = (int(found[1]), int(found[2])) if found else (0, 0)
-    if version < (7, 2):
+    number = 100 * int(found[1]) + int(found[2]) if found else 0
+    if number < 702:
         raise InputError(f"the modelled board needs QEMU 7.2 or newer, this is: {qemu_version}")
-    if version < (9, 0):
-        return 1
-    return 2 if version < (9, 1) else 3
+    return number
 
 
-def _compile(compiler: str, api: int, to: Path) -> None:
+def _compile(compiler: str, qemu_number: int, to: Path) -> None:
     sources = sorted(str(path) for path in SOURCES.glob("*.cpp"))
-    command = [compiler, *_FLAGS, f"-DTVM_OPS_QEMU_API={api}", "-o", str(to), *sources]
-    run = subprocess.run([*command, "-lcapstone"], capture_output=True, text=True)
+    define = f"-DTVM_OPS_QEMU_VERSION={qemu_number}"
+    command = [compiler, *_FLAGS, define, "-o", str(to), *sources, "-lcapstone"]
+    run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode and "capstone" in run.stderr:
         raise InputError(
             "libcapstone is missing; install it (Debian, Ubuntu: apt install libcapstone-dev)"
@@ -71,9 +66,9 @@ def plugin() -> Path:
     qemu_version = _version(qemu())
     sources = {path.name: path.read_text() for path in sorted(SOURCES.glob("*.[ch]*"))}
     recipe = [_version(compiler), qemu_version, _FLAGS, sources]
-    api = plugin_api(qemu_version)
+    number = version_number(qemu_version)
     name = "plugin.so"
-    folder = cached_folder("board-model", recipe, lambda to: _compile(compiler, api, to / name))
+    folder = cached_folder("board-model", recipe, lambda to: _compile(compiler, number, to / name))
     return folder / name
 
 

@@ -2,9 +2,9 @@
 
 namespace board_model {
 
-void Core::execute(Block& block, const std::vector<Access>& accesses, uint64_t next) {
-  accesses_ = &accesses;
-  next_access_ = 0;
+void Core::execute(Block& block, const AccessList& accesses, uint64_t next) {
+  next_access_ = accesses.begin();
+  last_access_ = accesses.end();
   uint64_t cycles_before = cycles();
   MemoryCounters before = memory_.counters();
   replay(block, next);
@@ -15,17 +15,13 @@ void Core::execute(Block& block, const std::vector<Access>& accesses, uint64_t n
 }
 
 uint64_t Core::access_memory(size_t index, uint64_t now, bool store) {
-  const std::vector<Access>& accesses = *accesses_;
-  while (next_access_ < accesses.size() && accesses[next_access_].instruction < index) {
-    next_access_++;
-  }
+  while (next_access_ != last_access_ && next_access_->instruction < index) next_access_++;
   uint64_t ready = 0, last_line = ~0ull;
   int translation = 0;
-  while (next_access_ < accesses.size() && accesses[next_access_].instruction == index) {
-    uint64_t address = accesses[next_access_++].address;
-    uint64_t line = address >> kLineShift;
+  for (; next_access_ != last_access_ && next_access_->instruction == index; next_access_++) {
+    uint64_t line = next_access_->address >> kLineShift;
     if (line == last_line) continue;
-    translation += memory_.translate(address >> kPageShift);
+    translation += memory_.translate(next_access_->address >> kPageShift);
     ready = std::max(ready, memory_.access(line, now, store));
     last_line = line;
   }

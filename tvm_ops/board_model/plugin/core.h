@@ -21,7 +21,7 @@ class Core {
   virtual ~Core() = default;
 
   // Replays one executed block, after which the program went on at address `next`.
-  void execute(Block& block, const std::vector<Access>& accesses, uint64_t next);
+  void execute(Block& block, const AccessList& accesses, uint64_t next);
   virtual uint64_t cycles() const = 0;
 
   // Sets time and counters to zero; caches, TLB and predictors keep what they hold.
@@ -55,8 +55,8 @@ class Core {
   BranchPredictor branches_;
   std::vector<uint64_t> store_buffer_;
   size_t next_store_ = 0;
-  const std::vector<Access>* accesses_ = nullptr;
-  size_t next_access_ = 0;
+  const Access* next_access_ = nullptr;  // of the block being replayed
+  const Access* last_access_ = nullptr;
 };
 
 std::unique_ptr<Core> make_in_order_core(const CoreParameters& parameters);

@@ -1,82 +1,23 @@
-// An out-of-order core (Cortex-A72, Cortex-A76): dispatch width, reorder buffer, issue queues, pipes.
+// An out-of-order core (Cortex-A72, Cortex-A76): dispatch, reorder buffer, issue queues, pipes.
+//
+// Instructions are dispatched in order, as many a cycle as the core is wide, each into the entry of
+// the reorder buffer and of its queue that has been taken the longest. Micro-operations start as
+// soon as their operands are there and a pipe is free. Time is when the last instruction retired.
 
 #include "core.h"
+#include "issue.h"
 
 namespace board_model {
 namespace {
-
-// Which pipes are taken in which cycle, for the cycles around now.
-class PipeCalendar {
- public:
-  PipeCalendar() { clear(); }
-
-  void clear() { days_.fill(~0ull); }
-
-  // Takes one of `pipes` for `occupancy` cycles, from cycle `from` on; the cycle at which it starts.
-  // `prefer_second` takes the second of the free pipes, so that halves of an instruction spread.
-  uint64_t reserve(uint8_t pipes, uint64_t from, int occupancy, bool prefer_second) {
-    for (uint64_t cycle = from; cycle < from + kFarthest; cycle++) {
-      uint64_t& day = at(cycle);
-      uint64_t free = pipes & ~day;
-      if (!free) continue;
-      uint64_t pipe = lowest(free);
-      uint64_t others = free & ~pipe;
-      if (prefer_second && others) pipe = lowest(others);
-      if (occupancy > 1 && !take(pipe, cycle + 1, occupancy - 1)) continue;
-      day |= pipe;
-      return cycle;
-    }
-    return from + kFarthest;
-  }
-
- private:
-  static constexpr size_t kDays = 8192;
-  static constexpr uint64_t kFarthest = 4000;
-
-  static uint64_t lowest(uint64_t pipes) { return pipes & -pipes; }
-
-  // The cycle's number in the upper 56 bits, the pipes taken in the lower 8.
-  uint64_t& at(uint64_t cycle) {
-    uint64_t& day = days_[cycle % kDays];
-    if (day >> 8 != cycle) day = cycle << 8;
-    return day;
-  }
-
-  bool take(uint64_t pipe, uint64_t first, int count) {
-    for (int i = 0; i < count; i++) {
-      if (at(first + i) & pipe) return false;
-    }
-    for (int i = 0; i < count; i++) at(first + i) |= pipe;
-    return true;
-  }
-
-  std::array<uint64_t, kDays> days_;
-};
-
-// A ring of the cycles at which entries of a queue become free.
-class Queue {
- public:
-  explicit Queue(int entries) : free_(entries, 0) {}
-  uint64_t entry_free() const { return free_[next_]; }
-  void enter(uint64_t until) {
-    free_[next_] = until;
-    if (++next_ == free_.size()) next_ = 0;
-  }
-  void clear() { std::fill(free_.begin(), free_.end(), 0); }
-
- private:
-  std::vector<uint64_t> free_;
-  size_t next_ = 0;
-};
 
 class OutOfOrderCore final : public Core {
  public:
   explicit OutOfOrderCore(const CoreParameters& parameters)
       : Core(parameters),
         reorder_buffer_(parameters.reorder_buffer),
-        integer_(parameters.queue_integer),
-        memory_(parameters.queue_memory),
-        vector_(parameters.queue_vector) {}
+        integer_queue_(parameters.queue_integer),
+        memory_queue_(parameters.queue_memory),
+        vector_queue_(parameters.queue_vector) {}
   uint64_t cycles() const override { return last_retired_; }
 
  protected:
@@ -97,20 +38,22 @@ class OutOfOrderCore final : public Core {
   int dispatched_ = 0;  // in dispatch_cycle_
   uint64_t last_retired_ = 0;
   PipeCalendar pipes_;
-  Queue reorder_buffer_, integer_, memory_, vector_;
+  Queue reorder_buffer_, integer_queue_, memory_queue_, vector_queue_;
 };
 
 void OutOfOrderCore::restart_pipeline() {
   dispatch_cycle_ = last_retired_ = 0;
   dispatched_ = 0;
   pipes_.clear();
-  for (Queue* queue : {&reorder_buffer_, &integer_, &memory_, &vector_}) queue->clear();
+  for (Queue* queue : {&reorder_buffer_, &integer_queue_, &memory_queue_, &vector_queue_}) {
+    queue->clear();
+  }
 }
 
 Queue& OutOfOrderCore::queue_of(const Operation& operation) {
-  if (operation.cost.pipes & (kPipeV0 | kPipeV1)) return vector_;
-  if (operation.cost.pipes & (kPipeL0 | kPipeL1)) return memory_;
-  return integer_;
+  if (operation.cost.pipes & (kPipeV0 | kPipeV1)) return vector_queue_;
+  if (operation.cost.pipes & (kPipeL0 | kPipeL1)) return memory_queue_;
+  return integer_queue_;
 }
 
 void OutOfOrderCore::stall_dispatch_until(uint64_t cycle) {

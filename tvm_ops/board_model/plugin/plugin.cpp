@@ -21,7 +21,7 @@
 using namespace board_model;
 
 extern "C" {
-__attribute__((visibility("default"))) int qemu_plugin_version = TVM_OPS_QEMU_API;
+__attribute__((visibility("default"))) int qemu_plugin_version = kQemuInterface;
 __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id,
                                                                const qemu_info_t* info, int argc,
                                                                char** argv);
@@ -49,7 +49,7 @@ Model* model = nullptr;
 
 uint32_t instruction_word(const qemu_plugin_insn* instruction) {
   uint32_t word;
-#if TVM_OPS_QEMU_API >= 3
+#if TVM_OPS_QEMU_VERSION >= 901
   qemu_plugin_insn_data(instruction, &word, sizeof word);
 #else
   memcpy(&word, qemu_plugin_insn_data(instruction), sizeof word);
@@ -65,8 +65,8 @@ void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void
   if (!model->regions.models(vcpu)) return;
   auto instruction = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data));
   model->regions.memory_accessed(instruction, address);
-  constexpr unsigned k16Bytes = 4;  // QEMU 7.2 splits these itself, later ones do not
-  if (qemu_plugin_mem_size_shift(info) == k16Bytes) {
+  constexpr unsigned k16Bytes = 4;  // the logarithm of the size
+  if (kReports16Bytes && qemu_plugin_mem_size_shift(info) == k16Bytes) {
     model->regions.memory_accessed(instruction, address + 8);
   }
 }

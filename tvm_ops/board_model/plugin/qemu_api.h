@@ -1,14 +1,26 @@
 // The part of QEMU's plugin interface that is used here, so that no header of QEMU is needed.
 // Source: the interface documentation, docs/devel/tcg-plugins.rst, of QEMU 7.2 to 9.x.
-// TVM_OPS_QEMU_API is the interface version to claim: 1 for QEMU 7.2 to 8.2, 2 for 9.0, 3 from 9.1.
+// TVM_OPS_QEMU_VERSION is the QEMU to compile for, 100 * major + minor.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#ifndef TVM_OPS_QEMU_API
-#define TVM_OPS_QEMU_API 1
+#ifndef TVM_OPS_QEMU_VERSION
+#define TVM_OPS_QEMU_VERSION 702
 #endif
+
+// QEMU refuses plugins that claim an interface newer than its own, or older than it still supports.
+#if TVM_OPS_QEMU_VERSION >= 901
+constexpr int kQemuInterface = 3;
+#elif TVM_OPS_QEMU_VERSION >= 900
+constexpr int kQemuInterface = 2;
+#else
+constexpr int kQemuInterface = 1;
+#endif
+
+// Whether a 16-byte access may be reported at once. Before 8.0 it always comes as two halves.
+constexpr bool kReports16Bytes = TVM_OPS_QEMU_VERSION >= 800;
 
 extern "C" {
 
@@ -51,7 +63,7 @@ qemu_plugin_insn* qemu_plugin_tb_get_insn(const qemu_plugin_tb*, size_t index);
 const char* qemu_plugin_insn_symbol(const qemu_plugin_insn*);
 unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 
-#if TVM_OPS_QEMU_API >= 3
+#if TVM_OPS_QEMU_VERSION >= 901
 size_t qemu_plugin_insn_data(const qemu_plugin_insn*, void* to, size_t size);
 #else
 const void* qemu_plugin_insn_data(const qemu_plugin_insn*);

@@ -81,7 +81,7 @@ void RegionTracker::system_call(unsigned vcpu, int64_t number, uint64_t mark, ui
     return;
   }
   if (!claim_for_mark(vcpu)) return;
-  if (whole_program_) {  // the program marks its own regions: they find the machine just switched on
+  if (whole_program_) {  // the program has regions of its own; they start on a cold machine
     whole_program_ = false;
     core_.power_on();
     owner_.store(kClaimed);

@@ -1,10 +1,10 @@
 // Which part of which thread is modelled, and the report about it.
 //
-// A program marks regions by a system call that no kernel has (kMarkSystemCall): start, stop, flush.
-// While no region is open nothing is modelled, so that the rest of the program runs fast. The thread
-// that opens a region owns it: the others run unmodelled, and their marks do nothing meanwhile. The
-// whole program, while it is the region, is owned by the main thread; the first mark of any thread
-// takes it over.
+// A program marks regions by a system call that no kernel has: start, stop, flush. While no region
+// is open nothing is modelled, so that the rest of the program runs fast. The thread that opens a
+// region owns it: the others run unmodelled, and their marks do nothing meanwhile. The whole
+// program, while it is the region, is owned by the main thread; the first mark of any thread takes
+// the model over.
 #pragma once
 
 #include <unistd.h>
@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
-#include <vector>
 
 #include "block_store.h"
 #include "core.h"
@@ -41,7 +40,7 @@ class RegionTracker {
   bool models(unsigned vcpu) const { return vcpu == owner_.load(std::memory_order_relaxed); }
   void block_starts(Block& block);
   void memory_accessed(uint32_t instruction, uint64_t address) {
-    accesses_.push_back({instruction, address});
+    accesses_.add(instruction, address);
   }
   void system_call(unsigned vcpu, int64_t number, uint64_t mark, uint64_t region);
   void system_call_returns(unsigned vcpu);
@@ -51,8 +50,8 @@ class RegionTracker {
  private:
   // Owners that are no threads.
   static constexpr unsigned kNobody = ~0u;
-  static constexpr unsigned kClaimed = ~0u - 1;  // a thread that has no region yet handles a mark
-  static constexpr unsigned kWaiting = ~0u - 2;  // the whole program's main thread, in a system call
+  static constexpr unsigned kClaimed = ~0u - 1;  // a thread without a region handles a mark
+  static constexpr unsigned kWaiting = ~0u - 2;  // the main thread, in a system call
 
   // Makes this thread the only one that touches the model; false if another one has it.
   bool claim(unsigned vcpu);
@@ -73,7 +72,7 @@ class RegionTracker {
   std::atomic<bool> takeover_requested_{false};
   std::atomic<unsigned> owner_{kNobody};
   Block* current_ = nullptr;  // being executed; replayed when the next one starts
-  std::vector<Access> accesses_;
+  AccessList accesses_;
 };
 
 }  // namespace board_model
