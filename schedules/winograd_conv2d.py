@@ -32,14 +32,18 @@ _WEIGHTS_AS_TILES = 5  # streaming the transformed weights once costs as much as
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """Sketches: ``packed`` (vectors along channels) and ``phased`` (vectors along tiles)."""
     lanes = target.vector_lanes
+    variants = [m for m in _VARIANTS if _work(w, m) <= _MAX_WORK * _least_work(w)]
+    shapes = [t for t in _register_tiles(target) if any(_fits(w, target, m, t) for m in variants)]
+    most_p = max(-(-_tiles(w, m) // p) for m in variants for p, _ in shapes)
+    most_co = max(-(-w.co // co) for _, co in shapes)
     common = {
-        "m": [m for m in _VARIANTS if _work(w, m) <= _MAX_WORK * _least_work(w)],
+        "m": variants,
         "lanes": [lanes],
-        "tile": _register_tiles(target),
-        "block_p": _BLOCKS,
-        "block_co": _BLOCKS,
-        "order": ["co_outer", "p_outer"],
-        "unroll_k": sorted({4, 8, lanes}),
+        "tile": shapes,
+        "block_p": [b for b in _BLOCKS if b < most_p],
+        "block_co": [b for b in _BLOCKS if b < most_co],
+        "order": ["co_outer", "p_outer"] if min(most_p, most_co) > 1 else ["co_outer"],
+        "unroll_k": sorted(u for u in {4, 8, lanes} if _round_up(w.ci, lanes) % u == 0),
         "v_outer": ["element", "tile"],
         "pad_at": ["channel", "block"],
         "read_weights": [False, True],
@@ -67,9 +71,15 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     block_p, block_co = knobs["block_p"], knobs["block_co"]
     if knobs["order"] == "p_outer" and 1 in (block_p or p_tiles, block_co or co_tiles):
         return False  # the same as co_outer
-    used = _round_up(tiles, tile_p * max(1, block_p)) * _round_up(w.co, tile_co * max(1, block_co))
+    block = [tile_p * max(1, block_p), tile_co * max(1, block_co)]
+    return block_p < p_tiles and block_co < co_tiles and _fits(w, target, m, block, phased)
+
+
+def _fits(w: Any, target: Any, m: list[int], block: list[int], phased: bool = False) -> bool:
+    """Whether whole blocks (tiles, channels) need little more than the best register tile does."""
+    tiles = _tiles(w, m, target.vector_lanes if phased else 1)
     least = min(_padded(tiles, w.co, tile) for tile in _register_tiles(target))
-    return block_p < p_tiles and block_co < co_tiles and used <= _MAX_WORK * least
+    return _padded(tiles, w.co, block) <= _MAX_WORK * least
 
 
 def _register_tiles(target: Any) -> list[list[int]]:

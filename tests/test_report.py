@@ -374,7 +374,7 @@ def test_a_file_that_is_no_comparison_is_refused(tmp_path, facts, why):
         ({"board": "moon"}, "unknown board 'moon'"),
         ({"board": "host"}, "board host runs the target host only"),
         ({"cycles": "many"}, "cycles must be a whole number or null"),
-        ({"seconds": [float("inf")]}, "must be finite"),
+        ({"seconds": [float("inf")]}, "seconds must be a list of positive numbers"),
         ({"error": 5}, "error must be a string or null"),
         ({"checked": 1}, "checked must be true or false"),
     ],

@@ -16,7 +16,7 @@ from tvm_ops.errors import InputError
 from tvm_ops.operators import get_operator, operator_names
 from tvm_ops.targets import NAMES, Target, get_target
 from tvm_ops.task import Knobs, Task, parse_task, task_key
-from tvm_ops.tuning.log import Record, best, parse_line
+from tvm_ops.tuning.log import Record, best, read_lines
 from tvm_ops.tuning.search import Space
 
 CUT_OFF = "cut off"  # the kind of a candidate that was only too slow
@@ -164,37 +164,23 @@ def _find_logs(root: Path) -> list[Path]:
 
 
 def _read_file(path: Path, target: Target) -> list[TaskHistory]:
-    read = _Reader(path.stem, target)
+    check = _Checker(path.stem, target)
     histories: dict[tuple[str, str], list[Record]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no UTF-8 text ({error.reason} at byte {error.start})") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            record = read(line, f"{path}:{number}")
-            histories.setdefault((record.task, record.board), []).append(record)
-    return [TaskHistory(read.tasks[key], board, rs) for (key, board), rs in histories.items()]
+    for record, where in read_lines(path):
+        check(record, where)
+        histories.setdefault((record.task, record.board), []).append(record)
+    return [TaskHistory(check.tasks[key], board, rs) for (key, board), rs in histories.items()]
 
 
-class _Reader:
-    """Reads and checks the lines of one log; knows the tasks that it has met."""
+class _Checker:
+    """Checks the records of one log; knows the tasks that it has met."""
 
     def __init__(self, operator: str, target: Target) -> None:
         self._operator, self._target = operator, target
         self._spaces: dict[str, Space] = {}
         self.tasks: dict[str, Task] = {}
 
-    def __call__(self, line: str, where: str) -> Record:
-        record = parse_line(line, where)
-        for name, (kind, words) in _FIELDS.items():
-            value = getattr(record, name)
-            # To Python, true is a whole number.
-            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-                raise InputError(f"{where}: {name} must be {words}")
-        numbers = [*record.seconds, record.max_error or 0.0]
-        if not all(math.isfinite(number) for number in numbers):
-            raise InputError(f"{where}: seconds and max_error must be finite")
+    def __call__(self, record: Record, where: str) -> None:
         if record.target != self._target.name:
             raise InputError(
                 f"{where}: target '{record.target}' in the folder of {self._target.name}"
@@ -203,7 +189,6 @@ class _Reader:
             self._meet(record)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        return record
 
     def _meet(self, record: Record) -> None:
         board_label(self._target, record.board)
@@ -225,19 +210,6 @@ def _check_names(knobs: Knobs, space: Space) -> None:
         if name != "sketch" and name not in space[sketch]:
             known = ", ".join(space[sketch])
             raise InputError(f"unknown knob '{name}' of sketch '{sketch}'; known: {known}")
-
-
-_FIELDS: dict[str, tuple[Any, str]] = {
-    "task": (str, "a string"),
-    "target": (str, "a string"),
-    "cycles": (int | None, "a whole number or null"),
-    "board": (str, "a string"),
-    "error": (str | None, "a string or null"),
-    "checked": (bool, "true or false"),
-    "max_error": (int | float | None, "a number or null"),
-    "tvm": (str, "a string"),
-    "time": (str, "a string"),
-}
 
 
 def _order(history: TaskHistory) -> tuple[int, str, str, int, str]:

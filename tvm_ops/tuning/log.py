@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -93,20 +94,51 @@ def parse_line(line: str, where: str) -> Record:
     if unknown or missing:
         parts = [f"unknown field '{n}'" for n in unknown] + [f"no field '{n}'" for n in missing]
         raise InputError(f"{where}: {', '.join(parts)}")
-    numbers = [*(values["seconds"] if isinstance(values["seconds"], list) else [None])]
-    if not all(isinstance(s, int | float) and s > 0 for s in numbers):
-        raise InputError(f"{where}: seconds must be a list of positive numbers")
-    if not isinstance(values["knobs"], dict):
-        raise InputError(f"{where}: knobs must be an object")
+    for name, (is_fine, words) in _FIELDS.items():
+        if not is_fine(values[name]):
+            raise InputError(f"{where}: {name} must be {words}")
     return Record(**values)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # to Python, true is a number
+
+
+_STRING = (lambda value: isinstance(value, str), "a string")
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "task": _STRING,
+    "target": _STRING,
+    "knobs": (lambda value: isinstance(value, dict), "an object"),
+    "seconds": (
+        lambda value: isinstance(value, list) and all(_is_number(s) and s > 0 for s in value),
+        "a list of positive numbers",
+    ),
+    "cycles": (lambda value: value is None or type(value) is int, "a whole number or null"),
+    "board": _STRING,
+    "error": (lambda value: value is None or isinstance(value, str), "a string or null"),
+    "checked": (lambda value: isinstance(value, bool), "true or false"),
+    "max_error": (lambda value: value is None or _is_number(value), "a number or null"),
+    "tvm": _STRING,
+    "time": _STRING,
+}
 
 
 def read_log(path: Path) -> list[Record]:
     """All records, in order; an absent file has none. Raises ``InputError`` with file and line."""
+    return [record for record, _where in read_lines(path)]
+
+
+def read_lines(path: Path) -> Iterator[tuple[Record, str]]:
+    """Each record and its place, ``FILE:LINE``; raises ``InputError`` with it."""
     if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [parse_line(line, f"{path}:{i}") for i, line in enumerate(lines, 1) if line.strip()]
+        return
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no UTF-8 text ({error.reason} at byte {error.start})") from None
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield parse_line(line, f"{path}:{number}"), f"{path}:{number}"
 
 
 def read_task(path: Path, task: Task) -> list[Record]:
@@ -115,9 +147,9 @@ def read_task(path: Path, task: Task) -> list[Record]:
 
     space = get_schedule(task.operator).space(task.workload, task.target)
     records = []
-    for number, record in enumerate(read_log(path), 1):
+    for record, where in read_lines(path):
         if record.task == task.key and record.target == task.target.name:
-            check_knobs(space, record.knobs, f"{path}:{number}")
+            check_knobs(space, record.knobs, where)
             records.append(record)
     return records
 

@@ -50,7 +50,8 @@ class KnobSearch:
         # The cost model draws from numpy's global generator until it has seen WARMUP_TRIALS.
         np.random.seed(seed % 2**32)
         module = tvm.IRModule({"main": _carrier()})
-        designs = [_design(module, space, sketch) for sketch in sorted(space)]
+        self._designs = {sketch: _design(module, space, sketch) for sketch in sorted(space)}
+        designs = list(self._designs.values())
         generator = ms.space_generator.ScheduleFn(
             lambda _sch: designs,
             sch_rules=[],
@@ -98,9 +99,15 @@ class KnobSearch:
 
     def report(self, costs: Sequence[float | None]) -> None:
         """Costs of the last proposal, in its order; None for a candidate that failed."""
+        results = self._record(self._candidates, costs)
+        self._strategy.notify_runner_results(self._candidates, results)
+        self._candidates = []
+
+    def _record(self, candidates: list[Any], costs: Sequence[float | None]) -> list[Any]:
+        """Into the database, from which populations start, and the cost model."""
         ms = metaschedule()
         results = []
-        for candidate, cost in zip(self._candidates, costs, strict=True):
+        for candidate, cost in zip(candidates, costs, strict=True):
             error = None if cost else "failed"
             results.append(ms.runner.RunnerResult([cost] if cost else None, error))
             if cost:
@@ -108,9 +115,25 @@ class KnobSearch:
                     candidate.sch.trace, self._workload, [cost], self._context.target, None
                 )
                 self._database.commit_tuning_record(record)
-        self._strategy.notify_runner_results(self._candidates, results)
-        self._model.update(self._context, self._candidates, results)
-        self._candidates = []
+        self._model.update(self._context, candidates, results)
+        return results
+
+    def learn(self, knobs: Knobs, cost: float | None) -> None:
+        """Tell the cost of knobs that were not proposed: the search starts near good ones."""
+        from tvm import s_tir
+
+        ms = metaschedule()
+        trace = self._designs[knobs["sketch"]].trace
+        samples = [i for i in trace.insts if i.kind.name == "SampleCategorical"]
+        for sample, (name, options) in zip(
+            samples, self._space[knobs["sketch"]].items(), strict=True
+        ):
+            choice = options.index(knobs[name])
+            trace = trace.with_decision(sample, choice, remove_postproc=False)
+        sch = s_tir.Schedule(self._context.mod, debug_mask="none")
+        trace.apply_to_schedule(sch, remove_postproc=False)
+        args = ms.arg_info.ArgInfo.from_entry_func(self._context.mod, remove_preproc=True)
+        self._record([ms.search_strategy.MeasureCandidate(sch, args)], [cost])
 
     def decode(self, sch: Any) -> Knobs:
         """The knobs that a carrier's decisions stand for."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tvm_ops.boards import get_timing_board
 from tvm_ops.task import Knobs, Task
@@ -101,15 +105,38 @@ def tune(
         def run(batch: list[Knobs]) -> list[Record]:
             return _run_batch(batch, task, name, pool, path, known, progress, observer)
 
-        run([default_knobs(task)])
+        (first,) = run([default_knobs(task)])
+        with _uninterrupted():
+            search.learn(first.knobs, first.cost)
         empty = 0
         while progress.done < trials and empty < EMPTY_BATCHES:
-            batch = search.propose()
+            with _uninterrupted():
+                batch = search.propose()
             empty = 0 if batch else empty + 1
             records = run(batch[: trials - progress.done])
             costs = [record.cost for record in records]
-            search.report(costs + [None] * (len(batch) - len(costs)))
+            with _uninterrupted():
+                search.report(costs + [None] * (len(batch) - len(costs)))
     return progress
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block, a second at most.
+
+    Where it meets Python that TVM calls, TVM makes an error of its own of it or swallows it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    caught: list[Any] = []
+    before = signal.signal(signal.SIGINT, lambda *arguments: caught.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if caught and callable(before):
+        before(*caught[0])
 
 
 def _run_batch(
