@@ -217,10 +217,11 @@ Decoded Decoder::decode(uint32_t word) {
   const uint8_t* code = bytes;
   size_t size = sizeof bytes;
   uint64_t address = 0;
+  if (decode_gap(word, out)) return out;
   if (cs_disasm_iter(handle_, &code, &size, &address, instruction_)) {
     const cs_detail& detail = *instruction_->detail;
     decode_known({word, instruction_->id, detail, detail.arm64, out});
-  } else if (!decode_gap(word, out)) {
+  } else {
     out.row = "system";
     out.known = false;
   }

@@ -9,13 +9,13 @@ namespace {
 
 enum class Form { single, pair, multiple, interleaved, lane, duplicate };
 
-struct Access {
+struct Transfer {
   bool load = false;
   bool store = false;
   Form form = Form::single;
 };
 
-Access access_of(const Instruction& in) {
+Transfer transfer_of(const Instruction& in) {
   bool lane = false;
   for (int i = 0; i < in.arm.op_count; i++) lane |= in.operand(i).vector_index >= 0;
   switch (in.id) {
@@ -56,12 +56,12 @@ bool is_exclusive_store(unsigned id) {
          (id >= ARM64_INS_STXP && id <= ARM64_INS_STXR);
 }
 
-std::string memory_row(const Instruction& in, const Access& access, int registers) {
-  std::string row = access.load ? "load" : "store";
+std::string memory_row(const Instruction& in, const Transfer& transfer, int registers) {
+  std::string row = transfer.load ? "load" : "store";
   const cs_arm64_op& first = in.operand(0);
   std::string bits = works_on_128(in, {""}) ? "128" : "64";
   std::string count = "x" + std::to_string(registers);
-  switch (access.form) {
+  switch (transfer.form) {
     case Form::single:
       return row + "." + (is_vector(first) ? bits : "gpr");
     case Form::pair:
@@ -84,9 +84,9 @@ std::string memory_row(const Instruction& in, const Access& access, int register
 }
 
 // Operands of a load or store: data registers, then the address, then an index to be added.
-void decode_access(const Instruction& in, const Access& access) {
+void decode_transfer(const Instruction& in, const Transfer& transfer) {
   Operation& operation = in.operation();
-  operation.kind = access.load ? Kind::load : Kind::store;
+  operation.kind = transfer.load ? Kind::load : Kind::store;
   int address = 0;
   while (address < in.arm.op_count && is_register(in.operand(address))) address++;
   int base = kNone;
@@ -106,22 +106,22 @@ void decode_access(const Instruction& in, const Access& access) {
   }
   for (int i = first_data; i < address; i++) {
     int reg = register_number(in.operand(i).reg);
-    if (access.load) operation.add_write(reg);
-    if (access.store || access.form == Form::lane) operation.add_read(reg);
+    if (transfer.load) operation.add_write(reg);
+    if (transfer.store || transfer.form == Form::lane) operation.add_read(reg);
   }
   if (in.arm.writeback) {
     operation.writeback = static_cast<int8_t>(operation.n_writes);
     operation.add_write(base);
   }
-  in.out.row = memory_row(in, access, address - first_data);
+  in.out.row = memory_row(in, transfer, address - first_data);
 }
 
 }  // namespace
 
 bool decode_memory(const Instruction& in) {
-  Access access = access_of(in);
-  if (!access.load && !access.store) return false;
-  decode_access(in, access);
+  Transfer transfer = transfer_of(in);
+  if (!transfer.load && !transfer.store) return false;
+  decode_transfer(in, transfer);
   return true;
 }
 
