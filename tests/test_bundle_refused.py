@@ -256,3 +256,10 @@ def test_knobs_that_do_not_fit(sound: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match=re.escape("'weights' (1, 2) does not fit its knobs")):
         run_bundle(pack(files, tmp_path / "bad.tar.gz"), check=True)
+
+
+def test_more_after_the_end(sound: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bad.tar.gz"
+    for extra in (b"more", bytes(10**6)):
+        path.write_bytes(sound.read_bytes() + gzip.compress(extra))
+        refuse(path, "there is more in the archive after its end")

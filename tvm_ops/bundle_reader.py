@@ -107,10 +107,20 @@ def _unpack(path: Path, folder: Path) -> dict[str, Any]:
             if member.size != listed["size"]:
                 raise InputError(f"{_quoted(member)} has another size than the manifest says")
             _write_member(tar, member, listed["sha256"], folder)
+        _read_to_the_end(unzipped)
     if missing:
         raise InputError(f"'{min(missing)}' of the manifest is missing")
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
+
+
+def _read_to_the_end(unzipped: gzip.GzipFile) -> None:
+    """What follows the last file is padding, and gzip's checksum, which only a full read checks."""
+    size = 0
+    while chunk := unzipped.read(tarfile.RECORDSIZE):
+        size += len(chunk)
+        if any(chunk) or size > 4 * tarfile.RECORDSIZE:
+            raise InputError("there is more in the archive after its end")
 
 
 def _read_manifest(tar: tarfile.TarFile) -> dict[str, Any]:
