@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -353,7 +354,7 @@ def test_the_model_is_compiled_once(tmp_path: Path) -> None:
     """Two processes at once on an empty cache: both work, one plugin is left."""
     code = "from tvm_ops.board_model.plugin import plugin; print(plugin())"
     env = os.environ | {"TVM_OPS_CACHE": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    command = [shutil.which("python3") or "python3", "-c", code]
+    command = [sys.executable, "-c", code]
     both = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     paths = {process.communicate()[0].strip() for process in both}
     assert len(paths) == 1

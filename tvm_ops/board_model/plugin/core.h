@@ -45,7 +45,6 @@ class Core {
   }
   // Enters a store that completes at `done`; the cycle at which its buffer entry became free.
   uint64_t enter_store_buffer(uint64_t done);
-  uint64_t next_store_entry_free() const { return store_buffer_[next_store_]; }
 
   const CoreParameters parameters_;
   std::array<uint64_t, kRegisters> ready_{};
