@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tvm_ops.board_model.plugin import plugin_api
+from tvm_ops.board_model.plugin import version_number
 from tvm_ops.cache import cache_root
 from tvm_ops.errors import InputError
 
@@ -139,7 +139,7 @@ def _programs() -> Iterator[Finding]:
 def _too_old(qemu_version: str) -> bool:
     """Whether this qemu cannot run the timing model."""
     try:
-        plugin_api(qemu_version)
+        version_number(qemu_version)
     except InputError:
         return True
     return False
