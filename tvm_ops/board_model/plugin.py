@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -44,21 +45,33 @@ def version_number(qemu_version: str) -> int:
 
 
 def _compile(compiler: str, qemu_number: int, to: Path) -> None:
-    sources = sorted(str(path) for path in SOURCES.glob("*.cpp"))
-    define = f"-DTVM_OPS_QEMU_VERSION={qemu_number}"
-    command = [compiler, *_FLAGS, define, "-o", str(to), *sources, "-lcapstone"]
+    sources = sorted(SOURCES.glob("*.cpp"))
+    objects = [to.with_name(f"{path.stem}.o") for path in sources]
+    flags = [*_FLAGS, f"-DTVM_OPS_QEMU_VERSION={qemu_number}"]
+
+    def compile_one(source: Path, to: Path) -> None:
+        _call([compiler, *flags, "-c", "-o", str(to), str(source)])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(compile_one, sources, objects))
+    _call([compiler, *_FLAGS, "-o", str(to), *map(str, objects), "-lcapstone"])
+    for path in objects:
+        path.unlink()
+
+
+def _call(command: list[str]) -> None:
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode and "capstone" in run.stderr:
         raise InputError(
             "libcapstone is missing; install it (Debian, Ubuntu: apt install libcapstone-dev)"
         )
     if run.returncode:
-        raise InputError(f"{compiler} cannot compile the board model: {run.stderr.strip()}")
+        raise InputError(f"{command[0]} cannot compile the board model: {run.stderr.strip()}")
 
 
 @cache
 def plugin() -> Path:
-    """The compiled plugin; compiles it (about 6 s) when sources, compiler or QEMU are new.
+    """The compiled plugin; compiles it (about 4 s) when sources, compiler or QEMU are new.
 
     Raises ``InputError`` when qemu-aarch64, g++ or libcapstone is missing.
     """

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tvm_ops import toolchain
 from tvm_ops.process import Finished
 from tvm_ops.targets import Target
 
@@ -63,6 +64,10 @@ class Board(ABC):
     @abstractmethod
     def label(self) -> str:
         """What a table says of where its figures come from."""
+
+    def prepare(self) -> None:
+        """Make now what the first program would otherwise wait for; quick where it is there."""
+        toolchain.runtime_objects(self.target)
 
     @abstractmethod
     def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tvm_ops.board_model.plugin import plugin
 from tvm_ops.boards.base import Board, Measured
 from tvm_ops.errors import InputError
 from tvm_ops.process import Finished
@@ -29,6 +30,11 @@ class ModelledBoard(Board):
     @property
     def label(self) -> str:
         return f"modelled {self.target.core} at {self.target.clock_ghz:g} GHz, one thread"
+
+    def prepare(self) -> None:
+        """Compiles the timing model too."""
+        super().prepare()
+        plugin()
 
     def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:
         from tvm_ops.board_model import execute

@@ -89,18 +89,14 @@ def tune(
     again.
     Raises ``InputError`` for a board that does not fit or a log that cannot be read.
     """
-    name = get_timing_board(board, task.target).name
+    place = get_timing_board(board, task.target)
+    place.prepare()
+    name = place.name
     path = log.log_path(logs, task.target.name, task.operator)
     known = {knobs_id(r.knobs): r for r in log.read_task(path, task) if r.board == name}
     progress = Progress(task, trials)
-    template = get_schedule(task.operator)
-    search = KnobSearch(
-        template.space(task.workload, task.target),
-        lambda knobs: bool(template.legal(task.workload, task.target, knobs)),
-        seed,
-        BATCH,
-    )
     with WorkerPool(task, name, workers or os.cpu_count() or 1, bound) as pool:
+        search = _search(task, seed)
 
         def run(batch: list[Knobs]) -> list[Record]:
             return _run_batch(batch, task, name, pool, path, known, progress, observer)
@@ -118,6 +114,15 @@ def tune(
             with _uninterrupted():
                 search.report(costs + [None] * (len(batch) - len(costs)))
     return progress
+
+
+def _search(task: Task, seed: int) -> KnobSearch:
+    template, workload, target = get_schedule(task.operator), task.workload, task.target
+
+    def legal(knobs: Knobs) -> bool:
+        return bool(template.legal(workload, target, knobs))
+
+    return KnobSearch(template.space(workload, target), legal, seed, BATCH)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TVM_NUM_THR
 
 
 class Worker:
-    """One process; started when first used, and again after it died or was killed."""
+    """One process; ``start`` may come before the first call, and is repeated after it died."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = list(command)
@@ -38,7 +38,7 @@ class Worker:
 
     def call(self, job: dict[str, Any]) -> Outcome:
         """The outcome of one job; a crash or a hang is an outcome too, and ends the process."""
-        process = self._process or self._start()
+        process = self._process or self.start()
         assert process.stdin and process.stdout
         try:
             process.stdin.write(json.dumps(job).encode() + b"\n")
@@ -55,7 +55,8 @@ class Worker:
             return Outcome([], error=f"crash: {_ending(process.returncode)}")
         return Outcome(**json.loads(line))
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the process; it imports TVM, which takes a second or two, before it answers."""
         package_root = str(Path(tvm_ops.__file__).parents[1])
         paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
@@ -96,6 +97,8 @@ class WorkerPool:
         self._workers = [Worker(command) for _ in range(count)]
 
     def __enter__(self) -> WorkerPool:
+        for worker in self._workers:
+            worker.start()
         return self
 
     def __exit__(

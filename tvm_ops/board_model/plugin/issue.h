@@ -14,15 +14,25 @@ class PipeCalendar {
  public:
   PipeCalendar() { clear(); }
 
-  void clear() { days_.fill(~0ull); }
+  void clear() {
+    days_.fill(~0ull);
+    taken_.fill({0, 0});
+  }
 
   // Takes one of `pipes` for `occupancy` cycles, at `from` or later; the cycle at which it starts.
   // `prefer_second` takes the second of the free pipes, so that halves of an instruction spread.
   uint64_t reserve(uint8_t pipes, uint64_t from, int occupancy, bool prefer_second) {
-    for (uint64_t cycle = from; cycle < from + kFarthest; cycle++) {
+    // A kernel that keeps its pipes busy would look through a queue's length of taken cycles for
+    // each instruction, 40 % of the model's time; so the last run of them is remembered.
+    Run& run = taken_[pipes];
+    if (from < run.first || from > run.end) run = {from, from};
+    for (uint64_t cycle = run.end; cycle < from + kFarthest; cycle++) {
       uint64_t& day = at(cycle);
       uint64_t free = pipes & ~day;
-      if (!free) continue;
+      if (!free) {
+        if (cycle == run.end) run.end++;
+        continue;
+      }
       uint64_t pipe = lowest(free);
       uint64_t others = free & ~pipe;
       if (prefer_second && others) pipe = lowest(others);
@@ -36,6 +46,11 @@ class PipeCalendar {
  private:
   static constexpr size_t kDays = 8192;
   static constexpr uint64_t kFarthest = 4000;
+
+  // Cycles [first, end) in which none of a set of pipes is free.
+  struct Run {
+    uint64_t first, end;
+  };
 
   static uint64_t lowest(uint64_t pipes) { return pipes & -pipes; }
 
@@ -55,6 +70,7 @@ class PipeCalendar {
   }
 
   std::array<uint64_t, kDays> days_;
+  std::array<Run, 256> taken_;  // by set of pipes
 };
 
 // A ring of the cycles at which entries of a queue become free.
