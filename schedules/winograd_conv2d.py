@@ -25,7 +25,7 @@ STRUCTURAL = {"m": _VARIANTS, "v_inner": None}
 
 _READ = 4  # values of neighbouring tiles that one load brings; the multiplies take them one by one
 _MAX_BODY = 320  # multiply-adds; with loads and addresses 1.6 KB of code
-_MAX_WORK = 1.3  # of the least that a variant needs for the shape; more never won on any core
+_MAX_WORK = 1.3  # of the least for the shape; what needs more lost on ResNet-18's layers
 _WEIGHTS_AS_TILES = 5  # streaming the transformed weights once costs as much as so many tiles
 
 
