@@ -45,5 +45,5 @@ def peers() -> Table:
     """Each peer that ``--against`` takes."""
     from tvm_ops.peers import PEERS  # with numpy, which the other lists do without
 
-    rows = [[name, (peer.__doc__ or "").splitlines()[0]] for name, peer in PEERS.items()]
+    rows = [[name, peer.about] for name, peer in PEERS.items()]
     return ["peer", "what it is"], rows

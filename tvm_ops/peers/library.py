@@ -36,6 +36,7 @@ from tvm_ops.task import Task
 class Library(ABC):
     """A peer that is a library with a Python package, the same here and on the boards."""
 
+    about: str
     library: str
     """The base name of its program in ``runners/``: ``ncnn`` for ``runners/run_ncnn.py``."""
 

@@ -20,6 +20,7 @@ _CONVERT = "import _tools, sys; _tools.mnnconvert(sys.argv)"
 class Mnn(Library):
     """MNN in its precision "high", which is float32, and with its default choice of kernels."""
 
+    about = "MNN (Alibaba), in its precision high, which is float32; its own choice of kernels"
     library = "mnn"
 
     def write_network(

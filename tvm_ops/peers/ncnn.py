@@ -24,6 +24,8 @@ class Ncnn(Library):
 
     def __init__(self, name: str, winograd: bool) -> None:
         super().__init__(name)
+        kernels = "with Winograd kernels, its default" if winograd else "without Winograd kernels"
+        self.about = f"ncnn (Tencent), {kernels}"
         self.winograd = winograd
 
     @property

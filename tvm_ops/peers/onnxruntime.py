@@ -19,6 +19,7 @@ from tvm_ops.targets import Target
 class OnnxRuntime(Library):
     """The network of each part: ``to_own.onnx``, ``network.onnx``, ``from_own.onnx``."""
 
+    about = "ONNX Runtime (Microsoft), on the CPU"
     library = "onnxruntime"
 
     @property

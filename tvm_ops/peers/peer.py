@@ -52,6 +52,7 @@ class Peer(Protocol):
     """Whatever the comparison can ask."""
 
     name: str
+    about: str  # one line for the list of peers
 
     def why_not(self, task: Task) -> str | None:
         """Why this peer cannot run the task, in one line; None if it can be tried."""

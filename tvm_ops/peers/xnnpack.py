@@ -19,6 +19,7 @@ from tvm_ops.targets import Target
 class Xnnpack(Library):
     """LiteRT's XNNPACK delegate, which it uses by default."""
 
+    about = "XNNPACK (Google), through LiteRT's delegate"
     library = "xnnpack"
 
     def write_network(

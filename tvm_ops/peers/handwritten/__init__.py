@@ -131,6 +131,7 @@ class Handwritten:
     """Asked like any other peer: ``why_not``, ``measure``, ``start``."""
 
     name = "handwritten"
+    about = "our own kernels, written by hand in C with NEON intrinsics"
 
     def why_not(self, task: Task) -> str | None:
         """Why this peer cannot run the task, in one line; None if it can be tried."""
