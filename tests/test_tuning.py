@@ -95,6 +95,8 @@ def test_session_repeats_itself_resumes_and_measures_nothing_twice(
 
     again = tune(task, trials=14, seed=3, logs=tmp_path / "parts")
     assert again.measured == 0 and steps(parts) == expected
+    other = tune(task, trials=1, seed=9, logs=tmp_path / "parts")
+    assert other.measured == 0 and other.best and other.best.knobs == whole.best.knobs
 
 
 def test_interrupt_leaves_a_log_that_the_next_run_goes_on_with(task: Task, tmp_path: Path) -> None:

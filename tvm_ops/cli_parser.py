@@ -114,7 +114,8 @@ Ctrl-C leaves a valid log; the same command resumes."""
         type=whole(1),
         default=64,
         metavar="N",
-        help="candidates to know of each workload, those in the log included (default: 64)",
+        help="candidates to try of each workload; what the log knows is not measured again "
+        "(default: 64)",
     )
     add_board(parser)
     parser.add_argument(

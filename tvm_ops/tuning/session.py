@@ -81,7 +81,7 @@ def tune(
     bound: float | None = None,
     observer: Observer = lambda _progress: None,
 ) -> Progress:
-    """Tune one task until ``trials`` candidates are known, and append what is measured to its log.
+    """Try ``trials`` candidates of one task, and append what is measured to its log.
 
     The default knobs are the first trial. The same seed proposes the same candidates; those that
     the log knows are taken from it, so that a stopped session goes on where it was. ``observer`` is
@@ -94,7 +94,7 @@ def tune(
     name = place.name
     path = log.log_path(logs, task.target.name, task.operator)
     known = {knobs_id(r.knobs): r for r in log.read_task(path, task) if r.board == name}
-    progress = Progress(task, trials)
+    progress = Progress(task, trials, best=log.best(known.values()))
     with WorkerPool(task, name, workers or os.cpu_count() or 1, bound) as pool:
         search = _search(task, seed)
 
