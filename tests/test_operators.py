@@ -14,7 +14,7 @@ from tvm_ops.targets import get_target
 from tvm_ops.task import Task, listed_tasks, parse_task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning.measure import Measurer
-from tvm_ops.tuning.search import check_knobs
+from tvm_ops.tuning.space import check_knobs
 
 LARGEST = 3e-3
 """F(6,3) may exceed an operator's own bound (it is then not chosen); worse is a wrong algorithm."""

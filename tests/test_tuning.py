@@ -23,8 +23,9 @@ from tvm_ops.task import Task, listed_tasks, parse_task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log, workers
 from tvm_ops.tuning.log import Record, best, new_record
-from tvm_ops.tuning.search import KnobSearch, check_knobs, knobs_id
+from tvm_ops.tuning.search import KnobSearch
 from tvm_ops.tuning.session import tune
+from tvm_ops.tuning.space import check_knobs, knobs_id
 from tvm_ops.tuning.workers import Worker
 
 SMALL = "winograd_conv2d-n1_ci8_h6_w6_co8_k3_s1_p1-f32"

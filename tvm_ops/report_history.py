@@ -17,7 +17,7 @@ from tvm_ops.operators import get_operator, operator_names
 from tvm_ops.targets import NAMES, Target, get_target
 from tvm_ops.task import Knobs, Task, parse_task, task_key
 from tvm_ops.tuning.log import Record, best, read_lines
-from tvm_ops.tuning.search import Space
+from tvm_ops.tuning.space import Space
 
 CUT_OFF = "cut off"  # the kind of a candidate that was only too slow
 

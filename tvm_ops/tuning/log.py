@@ -14,7 +14,7 @@ from typing import Any
 
 from tvm_ops.errors import InputError
 from tvm_ops.task import Knobs, Task
-from tvm_ops.tuning.search import check_knobs
+from tvm_ops.tuning.space import check_knobs
 
 ROOT = Path(__file__).resolve().parents[2] / "tuning_logs"
 

@@ -9,30 +9,21 @@ The cost model sees the knobs themselves.
 
 from __future__ import annotations
 
-import json
 import math
-import random
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tvm_ops.errors import InputError
 from tvm_ops.task import Knobs
+from tvm_ops.tuning.carrier import carrier, design, extensions
 from tvm_ops.tuning.metaschedule import metaschedule
-
-Space = dict[str, dict[str, list[Any]]]
+from tvm_ops.tuning.space import Space
 
 POPULATION = 128
 WARMUP_TRIALS = 16  # measured before the cost model is trusted
 BOOST_ROUNDS = 300
-
-
-def knobs_id(knobs: Knobs) -> str:
-    """Two candidates are the same where this text is."""
-    return json.dumps(knobs, sort_keys=True, separators=(",", ":"))
 
 
 class KnobSearch:
@@ -45,12 +36,12 @@ class KnobSearch:
     def __init__(self, space: Space, legal: Callable[[Knobs], bool], seed: int, batch: int) -> None:
         import tvm
 
-        ms, parts = metaschedule(), _parts()
+        ms, parts = metaschedule(), extensions()
         self._space, self._seen = space, set[str]()
         # The cost model draws from numpy's global generator until it has seen WARMUP_TRIALS.
         np.random.seed(seed % 2**32)
-        module = tvm.IRModule({"main": _carrier()})
-        self._designs = {sketch: _design(module, space, sketch) for sketch in sorted(space)}
+        module = tvm.IRModule({"main": carrier()})
+        self._designs = {sketch: design(module, space, sketch) for sketch in sorted(space)}
         designs = list(self._designs.values())
         generator = ms.space_generator.ScheduleFn(
             lambda _sch: designs,
@@ -166,112 +157,3 @@ def _as_numbers(value: Any, options: list[Any]) -> list[float]:
 
 def _blank(options: list[Any]) -> list[float]:
     return [-1.0] * len(_as_numbers(options[0], options))
-
-
-def _carrier() -> Any:
-    from tvm.script.ir_builder import IRBuilder
-    from tvm.script.ir_builder import tirx as T
-
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        out = T.arg("out", T.buffer((1,)))
-        with T.serial(0, 1) as i, T.sblock("carrier"):
-            vi = T.axis.spatial(1, i)
-            T.reads()
-            T.writes(out[vi])
-            T.buffer_store(out, T.float32(0), [vi])
-    return builder.get()
-
-
-def _design(module: Any, space: Space, sketch: str) -> Any:
-    from tvm import s_tir
-
-    sch = s_tir.Schedule(module, seed=1, debug_mask="none")
-    block = sch.get_sblock("carrier")
-    sch.annotate(block, "sketch", sketch)
-    for name, options in space[sketch].items():
-        count = len(options)
-        choice = sch.sample_categorical(list(range(count)), [1.0 / count] * count)
-        sch.annotate(block, f"knob.{name}", choice)
-    return sch
-
-
-class _Parts(NamedTuple):
-    Legal: Any
-    ChangeOneKnob: Any
-    KnobFeatures: Any
-
-
-@cache
-def _parts() -> _Parts:  # noqa: C901  three small classes, not one long path
-    """MetaSchedule's extension points; made on first use, for TVM takes a second to import."""
-    import tvm
-    from tvm.ir.utils import derived_object
-
-    ms = metaschedule()
-
-    @derived_object
-    class Legal(ms.postproc.PyPostproc):  # type: ignore[name-defined]
-        def __init__(self, is_legal: Callable[[Any], bool]) -> None:
-            super().__init__()
-            self.is_legal = is_legal
-
-        def _initialize_with_tune_context(self, context: Any) -> None:
-            pass
-
-        def apply(self, sch: Any) -> bool:
-            return self.is_legal(sch)
-
-        def clone(self) -> Any:
-            return Legal(self.is_legal)
-
-    @derived_object
-    class ChangeOneKnob(ms.mutator.PyMutator):  # type: ignore[name-defined]
-        def __init__(self, seed: int) -> None:
-            super().__init__()
-            self.seed = seed
-            self.random = random.Random(seed)
-
-        def _initialize_with_tune_context(self, context: Any) -> None:
-            pass
-
-        def apply(self, trace: Any, _rand_state: int) -> Any:
-            choices = [
-                i for i in trace.insts if i.kind.name == "SampleCategorical" and len(i.attrs[0]) > 1
-            ]
-            if not choices:
-                return None
-            choice = self.random.choice(choices)
-            now = int(trace.decisions[choice])
-            other = self.random.choice([k for k in range(len(choice.attrs[0])) if k != now])
-            return trace.with_decision(choice, other, remove_postproc=True)
-
-        def clone(self) -> Any:
-            return ChangeOneKnob(self.seed)
-
-    @derived_object
-    class KnobFeatures(ms.feature_extractor.PyFeatureExtractor):  # type: ignore[name-defined]
-        def __init__(self, features: Callable[[Any], NDArray[np.float32]]) -> None:
-            super().__init__()
-            self.features = features
-
-        def extract_from(self, _context: Any, candidates: list[Any]) -> list[Any]:
-            return [tvm.runtime.tensor(self.features(c.sch)) for c in candidates]
-
-    return _Parts(Legal, ChangeOneKnob, KnobFeatures)
-
-
-def check_knobs(space: Space, knobs: Knobs, where: str) -> None:
-    """Raises ``InputError`` where knobs are not of the space: unknown or missing names, values."""
-    sketch = knobs.get("sketch")
-    if sketch not in space:
-        raise InputError(f"{where}: unknown sketch '{sketch}'; known: {', '.join(sorted(space))}")
-    for name in knobs:
-        if name != "sketch" and name not in space[sketch]:
-            known = ", ".join(space[sketch])
-            raise InputError(f"{where}: unknown knob '{name}' of sketch '{sketch}'; known: {known}")
-    for name, options in space[sketch].items():
-        if name not in knobs:
-            raise InputError(f"{where}: knob '{name}' is missing")
-        if knobs[name] not in options:
-            raise InputError(f"{where}: knob '{name}' is {knobs[name]!r}, allowed: {options}")

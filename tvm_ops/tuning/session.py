@@ -19,7 +19,8 @@ from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log
 from tvm_ops.tuning.log import Record
 from tvm_ops.tuning.measure import Outcome
-from tvm_ops.tuning.search import KnobSearch, knobs_id
+from tvm_ops.tuning.search import KnobSearch
+from tvm_ops.tuning.space import knobs_id
 from tvm_ops.tuning.workers import WorkerPool
 
 BATCH = 16
@@ -96,7 +97,8 @@ def tune(
     known = {knobs_id(r.knobs): r for r in log.read_task(path, task) if r.board == name}
     progress = Progress(task, trials, best=log.best(known.values()))
     with WorkerPool(task, name, workers or os.cpu_count() or 1, bound) as pool:
-        search = _search(task, seed)
+        with _uninterrupted():
+            search = _search(task, seed)
 
         def run(batch: list[Knobs]) -> list[Record]:
             return _run_batch(batch, task, name, pool, path, known, progress, observer)
