@@ -125,6 +125,13 @@ def test_interrupt_leaves_a_log_that_the_next_run_goes_on_with(task: Task, tmp_p
     assert result.measured == 1 and steps(path)[:-1] == measured
 
 
+def test_small_kernels_are_not_cut_off_for_a_cold_cache(tmp_path: Path) -> None:
+    """Six thousand warm cycles are thirty thousand cold ones."""
+    key = "winograd_conv2d-n3_ci3_h3_w3_co1_k3_s1_p0-f32"
+    task = parse_task("winograd_conv2d", key, get_target("rpi4"))
+    assert tune(task, trials=6, logs=tmp_path).failures == {}
+
+
 def test_wrong_results_are_logged_and_never_chosen(task: Task, tmp_path: Path) -> None:
     result = tune(task, trials=3, logs=tmp_path, bound=1e-12)
     assert result.best is None and result.failures == {"wrong result": 3}

@@ -23,7 +23,6 @@ from tvm_ops.tuning.space import Space
 
 POPULATION = 128
 WARMUP_TRIALS = 16  # measured before the cost model is trusted
-BOOST_ROUNDS = 300
 
 
 class KnobSearch:
@@ -37,7 +36,7 @@ class KnobSearch:
         import tvm
 
         ms, parts = metaschedule(), extensions()
-        self._space, self._seen = space, set[str]()
+        self._space = space
         # The cost model draws from numpy's global generator until it has seen WARMUP_TRIALS.
         np.random.seed(seed % 2**32)
         module = tvm.IRModule({"main": carrier()})

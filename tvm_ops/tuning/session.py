@@ -25,6 +25,7 @@ from tvm_ops.tuning.workers import WorkerPool
 
 BATCH = 16
 CUT_OFF = 2.0  # a candidate that takes this many times the best so far is not finished
+COLD_CYCLES = 1_000_000  # more, for the limit holds in the warm-up too, whose caches are cold
 EMPTY_BATCHES = 3  # proposals without anything new before the space counts as exhausted
 
 
@@ -158,7 +159,8 @@ def _run_batch(
 ) -> list[Record]:
     """The records of a batch, in its order; those that are new are logged as they come."""
     best = progress.best.cycles if progress.best else None
-    limit = int(CUT_OFF * best) if best else None  # one for the batch, whoever is faster in it
+    # One limit for the batch, whoever is faster in it.
+    limit = int(CUT_OFF * best) + COLD_CYCLES if best else None
     outcomes = pool.measure([k for k in batch if knobs_id(k) not in known], limit)
     records = []
     for knobs in batch:
