@@ -3,7 +3,7 @@
 #
 #   bash scripts/compare_resnet18.sh [TARGET...]     default: rpi3 rpi4 rpi5
 #
-# Prints a table a board and writes build/resnet18/TARGET.json. About 2 minutes a board on 2 cores.
+# Prints a table a board and writes build/resnet18/TARGET.json. About a minute a board on 2 cores.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 bash "$root/scripts/setup.sh"
