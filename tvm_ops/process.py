@@ -38,21 +38,24 @@ class Finished:
 def run_limited(
     argv: Sequence[str | Path],
     *,
-    timeout: float,
+    timeout: float | None,
     memory: int | None = None,
-    cwd: Path | None = None,
+    stdin: str | None = None,
+    cwd: Path | str | None = None,
     env: Mapping[str, str] | None = None,
+    whole_env: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run ``argv`` in its own process group, which is killed as a whole after ``timeout`` seconds.
 
-    ``memory`` limits the address space in bytes; ``env`` is added to this process's environment.
-    Raises ``OSError`` if the program cannot be started.
+    ``memory`` limits the address space in bytes; ``env`` is added to this process's environment,
+    ``whole_env`` is all that the program gets. Raises ``OSError`` if it cannot be started.
     """
+    environment = {**os.environ, **env} if env else None
     child = subprocess.Popen(
         [str(part) for part in argv],
         cwd=cwd,
-        env={**os.environ, **env} if env else None,
-        stdin=subprocess.DEVNULL,
+        env=environment if whole_env is None else dict(whole_env),
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -65,7 +68,7 @@ def run_limited(
             resource.prlimit(child.pid, resource.RLIMIT_AS, (memory, memory))
     timed_out = False
     try:
-        stdout, stderr = child.communicate(timeout=timeout)
+        stdout, stderr = child.communicate(stdin, timeout)
     except subprocess.TimeoutExpired:
         timed_out = True
         kill_group(child)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 from tvm_ops.board_model import plugin
 from tvm_ops.board_model.program import find_program
 from tvm_ops.errors import InputError
-from tvm_ops.process import Finished, kill_group
+from tvm_ops.process import run_limited
 from tvm_ops.targets import Target
 
 CUT_OFF_EXIT_CODE = 93  # kCutOffExitCode in plugin/region.h
@@ -105,40 +104,6 @@ def _plugin_options(options: Mapping[str, Any]) -> str:
     return ",".join([str(plugin.plugin()).replace(",", ",,"), *parts])
 
 
-def _run(
-    command: Sequence[str],
-    *,
-    stdin: str | None,
-    timeout: float | None,
-    cwd: Path | str | None,
-    env: Mapping[str, str],
-) -> Finished:
-    """Runs a command to its end. Whatever ends it, no process is left behind."""
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        cwd=cwd,
-        env=env,
-        start_new_session=True,
-    )
-    timed_out = False
-    try:
-        stdout, stderr = child.communicate(stdin, timeout)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-        kill_group(child)
-        stdout, stderr = child.communicate()
-    except BaseException:
-        kill_group(child)
-        child.wait()
-        raise
-    return Finished(child.returncode, stdout, stderr, timed_out)
-
-
 def execute(
     target: Target,
     argv: Sequence[str],
@@ -188,7 +153,7 @@ def execute(
         for name in [name for name in environment if name.startswith("LD_")]:
             command += ["-E", f"{name}={environment.pop(name)}"]
         command += ["-plugin", _plugin_options(options), str(program), *argv[1:]]
-        done = _run(command, stdin=stdin, timeout=timeout, cwd=cwd, env=environment)
+        done = run_limited(command, timeout=timeout, stdin=stdin, cwd=cwd, whole_env=environment)
         if not report.exists():
             raise InputError(f"qemu-aarch64 cannot run the board model: {done.stderr.strip()}")
         regions, cut_off = _regions(target, report)
