@@ -16,9 +16,6 @@ from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning.measure import Measurer
 from tvm_ops.tuning.space import check_knobs
 
-LARGEST = 3e-3
-"""F(6,3) may exceed an operator's own bound (it is then not chosen); worse is a wrong algorithm."""
-
 HOST = [task for name in operator_names() for task in listed_tasks(name, get_target("host"))]
 
 
@@ -28,13 +25,13 @@ def ids(tasks: list[Task]) -> list[str]:
 
 @pytest.mark.parametrize("task", HOST, ids=ids(HOST))
 def test_structural_choices_equal_numpy_on_host(task: Task, tmp_path: Path) -> None:
-    measurer = Measurer(task, "host", tmp_path, bound=LARGEST, repeats=1)
+    measurer = Measurer(task, "host", tmp_path, repeats=1)
     tried = candidates(task, seed=1)
     assert len(tried) >= 2
     for knobs in tried:
         outcome = measurer.measure(knobs)
         assert outcome.error is None, f"{knobs}: {outcome.error}"
-        assert outcome.max_error is not None and outcome.max_error <= LARGEST
+        assert outcome.max_error is not None
 
 
 def small_tasks(target: str) -> list[Task]:
@@ -52,10 +49,7 @@ def test_sample_equals_numpy_under_qemu(task: Task, tmp_path: Path) -> None:
     drawn = random_knobs(task, random.Random(3))
     for knobs in [default_knobs(task)] + ([drawn] if drawn else []):
         outcome = measurer.measure(knobs)
-        kind = (outcome.error or "").split(":")[0]
-        assert outcome.error is None or (kind == "wrong result" and outcome.max_error < LARGEST), (
-            f"{knobs}: {outcome.error}"
-        )
+        assert outcome.error is None, f"{knobs}: {outcome.error}"
 
 
 @pytest.mark.parametrize("name", operator_names())
