@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tarfile
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +79,7 @@ def test_largest_error() -> None:
 
 def test_a_bundle_on_the_board_itself(bundles, tmp_path: Path) -> None:
     """bin/bench finds its library beside it, from wherever it is called."""
-    with tarfile.open(bundles["host"]) as tar:
-        tar.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xzf", bundles["host"], "-C", tmp_path], check=True)
     away = tmp_path / "elsewhere"
     away.mkdir()
     done = run_limited([tmp_path / "bin" / "bench"], timeout=60, cwd=away)

@@ -102,11 +102,14 @@ def test_session_repeats_itself_resumes_and_measures_nothing_twice(
 
 def test_interrupt_leaves_a_log_that_the_next_run_goes_on_with(task: Task, tmp_path: Path) -> None:
     program = f"""
+        import signal
         from pathlib import Path
         from tvm_ops.targets import get_target
         from tvm_ops.task import parse_task
         from tvm_ops.tuning.session import tune
         task = parse_task("winograd_conv2d", "{SMALL}", get_target("rpi4"))
+        # A shell's background jobs, and so perhaps this test, are started with SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             tune(task, trials=500, seed=3, logs=Path("{tmp_path}"))
         except KeyboardInterrupt:
