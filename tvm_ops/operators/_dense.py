@@ -1,0 +1,100 @@
+"""What is particular to a dense layer: the workload, its key, the numpy reference, test data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tvm_ops.errors import InputError
+from tvm_ops.operators._conv import MAX_ELEMENTS, MAX_SIZE, Array, Float64
+from tvm_ops.operators._epilogue import ACTIVATIONS, activate
+
+_FIELD = re.compile(r"(n|ci|co)(\d+)")
+
+
+@dataclass(frozen=True)
+class DenseWorkload:
+    """y[n, co] = ``activation``(x[n, ci] · weights[co, ci] + bias[co]), float32.
+
+    ``activation`` is none, relu, relu6 or hswish; relu in a key that names none. Raises
+    ``InputError`` for sizes that are no layer's.
+    """
+
+    n: int
+    ci: int
+    co: int
+    activation: str = "relu"
+    dtype: ClassVar[str] = "f32"
+
+    def __post_init__(self) -> None:
+        sizes = (self.n, self.ci, self.co)
+        self._require(min(sizes) >= 1, "sizes must be at least 1")
+        self._require(max(sizes) <= MAX_SIZE, f"no size may be above {MAX_SIZE}")
+        self._require(
+            self.activation in ACTIVATIONS,
+            f"activation '{self.activation}' is none of {', '.join(ACTIVATIONS)}",
+        )
+        for shape in (self.input_shape, self.weights_shape, self.output_shape):
+            self._require(prod(shape) <= MAX_ELEMENTS, f"a tensor of shape {shape} is too large")
+
+    def _require(self, fits: bool, why: str) -> None:
+        if not fits:
+            raise InputError(f"workload {self.shape_key}: {why}")
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds."""
+        return self.n * self.ci * self.co
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        return self.n, self.ci
+
+    @property
+    def weights_shape(self) -> tuple[int, int]:
+        return self.co, self.ci
+
+    @property
+    def output_shape(self) -> tuple[int, int]:
+        return self.n, self.co
+
+    @property
+    def shape_key(self) -> str:
+        """``n1_ci2048_co1000``; then, where it is not relu, the activation: ``_none``."""
+        rest = [self.activation] if self.activation != "relu" else []
+        return "_".join([f"n{self.n}", f"ci{self.ci}", f"co{self.co}", *rest])
+
+    @classmethod
+    def parse(cls, text: str) -> DenseWorkload:
+        """The inverse of ``shape_key``; raises ``InputError``."""
+        values: dict[str, Any] = {}
+        for token in text.split("_"):
+            match = _FIELD.fullmatch(token)
+            if token not in ACTIVATIONS and not match:
+                raise InputError(f"workload '{text}': '{token}' is no field of a dense layer's key")
+            name, value = (match[1], int(match[2])) if match else ("activation", token)
+            if name in values:
+                raise InputError(f"workload '{text}': '{name}' is given twice")
+            values[name] = value
+        missing = [name for name in ("n", "ci", "co") if name not in values]
+        if missing:
+            raise InputError(f"workload '{text}': {', '.join(missing)} missing")
+        return cls(**values)
+
+
+def dense_reference(w: DenseWorkload, arrays: dict[str, Array]) -> Float64:
+    """y[n, co] in float64 from x[n, ci], weights[co, ci] and bias[co]; numpy only."""
+    x, weights, bias = (arrays[name].astype(np.float64) for name in ("x", "weights", "bias"))
+    return activate(w.activation, x @ weights.T + bias)
+
+
+def dense_data(w: DenseWorkload, seed: int = 0) -> dict[str, Array]:
+    """Seeded x, weights, bias of float32; the weights are scaled so that outputs are of size 1."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(w.input_shape, np.float32)
+    weights = rng.standard_normal(w.weights_shape, np.float32) / np.float32(np.sqrt(w.ci))
+    return {"x": x, "weights": weights, "bias": rng.standard_normal(w.co, np.float32)}
