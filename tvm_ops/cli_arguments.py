@@ -128,6 +128,14 @@ def add_tasks(parser: Parser, several: bool = True) -> None:
     add_logs(parser)
 
 
+def add_task(parser: Parser) -> None:
+    """OPERATOR, --target, --workload, --logs of a verb for one task."""
+    add_tasks(parser, several=False)
+    for action in parser._actions:
+        if action.dest == "workloads":
+            action.help = "its full key (default: the first that the operator lists)"
+
+
 def add_board(parser: Parser) -> None:
     """--board."""
     parser.add_argument(

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tvm_ops import cli_measure, cli_verbs
+from tvm_ops import cli_measure, cli_profile, cli_verbs
 from tvm_ops.cli_arguments import (
     LISTS,
     Parser,
@@ -17,6 +17,7 @@ from tvm_ops.cli_arguments import (
     add_json,
     add_logs,
     add_output,
+    add_task,
     add_tasks,
     fraction,
     known_name,
@@ -197,6 +198,17 @@ examples:
     add_json(parser)
 
 
+def _profile(verbs: Verbs) -> None:
+    about = "where a kernel's cycles go: hot blocks, and what each instruction waits for"
+    example = """\
+examples:
+  tvm-ops profile winograd_conv2d --target rpi4
+  tvm-ops profile conv2d --target rpi5 --workload KEY --json profile.json"""
+    parser = _verb(verbs, "profile", cli_profile.profile, about, example)
+    add_task(parser)
+    add_json(parser)
+
+
 def _report(verbs: Verbs) -> None:
     about = "one HTML page from the logs: best kernels, how they were found, comparisons"
     example = """\
@@ -252,6 +264,7 @@ VERBS = {
     "bundle": _bundle,
     "run": _run,
     "compare": _compare,
+    "profile": _profile,
     "report": _report,
     "board": _board_verb,
 }

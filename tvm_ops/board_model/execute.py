@@ -11,6 +11,7 @@ from typing import Any
 
 from tvm_ops.board_model import plugin
 from tvm_ops.board_model.program import find_program
+from tvm_ops.board_model.waits import InstructionWaits, read_waits
 from tvm_ops.errors import InputError
 from tvm_ops.process import run_limited
 from tvm_ops.targets import Target
@@ -29,7 +30,10 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class HotBlock:
-    """A straight-line piece of machine code and what its executions cost in one region."""
+    """A straight-line piece of machine code and what its executions cost in one region.
+
+    ``instruction_waits`` has one entry for each instruction in a profile, else none.
+    """
 
     address: int
     symbol: str
@@ -38,11 +42,21 @@ class HotBlock:
     l1_misses: int
     l2_misses: int
     code: bytes  # little-endian instruction words
+    instruction_waits: list[InstructionWaits] = field(default_factory=list)
 
     @property
     def instructions(self) -> int:
         """How many instructions the block has."""
         return len(self.code) // 4
+
+    @property
+    def end(self) -> int:
+        """The address after the last instruction."""
+        return self.address + len(self.code)
+
+    @property
+    def instructions_per_cycle(self) -> float:
+        return self.executions * self.instructions / max(self.cycles, 1)
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,8 @@ class Execution:
 def _hot_block(entry: dict[str, Any]) -> HotBlock:
     words = bytes.fromhex(entry.pop("code"))
     code = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))
-    return HotBlock(code=code, **entry)
+    waits = [read_waits(instruction) for instruction in entry.pop("instruction_waits", [])]
+    return HotBlock(code=code, instruction_waits=waits, **entry)
 
 
 def _regions(target: Target, report: Path) -> tuple[list[Region], bool]:
@@ -112,6 +127,7 @@ def execute(
     cycle_limit: int | None = None,
     timeout: float | None = None,
     hot_blocks: int = 0,
+    profile: bool = False,
     marked: bool = False,
     stdin: str | None = None,
     cwd: Path | str | None = None,
@@ -123,7 +139,8 @@ def execute(
     program is linked statically or uses the cross compiler's libraries. ``argv[0]`` is a path, in
     the sysroot or here, or a name to be found in the sysroot's ``bin`` folders. ``env`` is added to
     a small fixed environment. A region that passes ``cycle_limit`` cycles ends the program at once.
-    ``timeout`` is in seconds of this machine. ``hot_blocks`` blocks are reported for each region.
+    ``timeout`` is in seconds of this machine. ``hot_blocks`` blocks are reported for each region,
+    with ``profile`` also what each of their instructions waited for; cycles stay the same.
 
     A program without marks is one region, id 0. ``marked=True`` promises marks and skips the model
     until the first one, which saves time where much happens before it (a Python starting up, for
@@ -146,6 +163,7 @@ def execute(
             "report": report,
             "limit": cycle_limit or 0,
             "hot_blocks": hot_blocks,
+            "profile": "on" if profile else "off",
             "whole_program": "off" if marked else "on",
         }
         command = [plugin.qemu(), "-cpu", target.core, "-seed", "0", "-L", str(libraries)]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tvm_ops import toolchain
+from tvm_ops.board_model.execute import Region
 from tvm_ops.process import Finished
 from tvm_ops.targets import Target
 
@@ -27,7 +28,8 @@ class RunResult:
     ``seconds`` and ``cycles`` have one value per repeat, in order; either is None where the board
     does not know it, and both are None for a run that failed or was cut off. ``outputs`` maps the
     name of the output to its array. ``error`` is one line, None for a run that ended well or was
-    cut off at its cycle limit (``cut_off``).
+    cut off at its cycle limit (``cut_off``). ``regions`` is what the modelled board knows of each
+    repeat.
     """
 
     board: str
@@ -36,6 +38,7 @@ class RunResult:
     outputs: dict[str, Array] = field(default_factory=dict)
     error: str | None = None
     cut_off: bool = False
+    regions: list[Region] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Measured:
     finished: Finished
     cycles: list[int] | None = None
     cut_off: bool = False
+    regions: list[Region] = field(default_factory=list)
 
 
 class Board(ABC):
@@ -132,7 +136,7 @@ class Board(ABC):
         if output:
             name, shape, dtype = output
             outputs[name] = np.fromfile(scratch / "output.bin", dtype).reshape(shape)
-        return RunResult(self.name, seconds, cycles, outputs)
+        return RunResult(self.name, seconds, cycles, outputs, regions=measured.regions)
 
 
 def _as_file(name: str, value: Array | Path, scratch: Path) -> Path:

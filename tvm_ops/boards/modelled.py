@@ -12,12 +12,16 @@ from tvm_ops.targets import Target
 
 
 class ModelledBoard(Board):
-    """Cycles come from the model, seconds from them and the target's clock."""
+    """Cycles come from the model, seconds from them and the target's clock.
+
+    ``hot_blocks`` and ``profile``: what ``execute`` is to report of each region.
+    """
 
     name = "modelled"
     times_wall_clock = False
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, hot_blocks: int = 0, profile: bool = False) -> None:
+        self.hot_blocks, self.profile = hot_blocks, profile
         if target.isa == "armv7":
             raise InputError(
                 f"timing of ARMv7 is not modelled yet; for {target.name} use board emulated "
@@ -45,7 +49,10 @@ class ModelledBoard(Board):
             cycle_limit=cycle_limit,
             timeout=timeout,
             marked=True,
+            hot_blocks=self.hot_blocks,
+            profile=self.profile,
         )
         finished = Finished(done.exit_code, done.stdout, done.stderr, done.timed_out)
         regions = sorted(done.regions, key=lambda region: region.id)
-        return Measured(finished, [int(region.cycles) for region in regions], done.cut_off)
+        cycles = [int(region.cycles) for region in regions]
+        return Measured(finished, cycles, done.cut_off, regions)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "operation.h"
+#include "waits.h"
 
 namespace board_model {
 
@@ -21,8 +22,12 @@ struct Block {
   uint64_t cycles = 0;
   uint64_t l1_misses = 0;
   uint64_t l2_misses = 0;
+  std::vector<InstructionWaits> waits;  // one for each instruction, in a profile; else empty
 
-  void clear_counts() { executions = cycles = l1_misses = l2_misses = 0; }
+  void clear_counts() {
+    executions = cycles = l1_misses = l2_misses = 0;
+    waits.clear();
+  }
 };
 
 // One memory access of an executed block: which instruction, which address. 16-byte accesses are

@@ -14,6 +14,8 @@ class Cache {
  public:
   static constexpr uint8_t kPrefetched = 1;  // fetched ahead and not used yet
   static constexpr uint8_t kDirty = 2;
+  static constexpr uint8_t kFromL3 = 4;  // where the line came from; neither: from L2
+  static constexpr uint8_t kFromDram = 8;
   static constexpr uint64_t kNoLine = ~0ull;
 
   struct Slot {
@@ -24,6 +26,11 @@ class Cache {
   Cache(int kib, int ways);
 
   bool contains(uint64_t line) const { return find(line) >= 0; }
+  // The flags of a line; 0 if it is not there.
+  uint8_t flags_of(uint64_t line) const {
+    int way = find(line);
+    return way < 0 ? 0 : flags_[first(line) + way];
+  }
   // Makes the line the most recently used one of its set; false if it is not there.
   bool touch(uint64_t line);
   // The most recently used line of the set of `line`.

@@ -22,10 +22,41 @@ uint64_t Core::access_memory(size_t index, uint64_t now, bool store) {
     uint64_t line = next_access_->address >> kLineShift;
     if (line == last_line) continue;
     translation += memory_.translate(next_access_->address >> kPageShift);
-    ready = std::max(ready, memory_.access(line, now, store));
+    uint64_t there = memory_.access(line, now, store);
+    if (there > ready) {
+      ready = there;
+      slowest_line_ = line;
+    }
     last_line = line;
   }
+  translation_ = translation;
   return translation ? std::max(ready, now) + translation : ready;
+}
+
+uint64_t Core::access_memory(size_t index, uint64_t now, bool store, WaitRecorder& recorder) {
+  MemoryCounters before = memory_.counters();
+  uint64_t ready = access_memory(index, now, store);
+  const MemoryCounters& after = memory_.counters();
+  recorder.add_misses(after.l1_misses - before.l1_misses, after.l2_misses - before.l2_misses);
+  recorder.translation = {static_cast<uint64_t>(translation_), Wait::tlb};
+  recorder.cache = {ready > now + translation_ ? ready - now - translation_ : 0, Wait::l2};
+  if (recorder.cache.cycles) recorder.cache.cause = memory_.source(slowest_line_);
+  return ready;
+}
+
+OperandWait Core::operand_wait(const Operation& operation, int first, int last,
+                               const LateRegisters& late) const {
+  OperandWait wait;
+  for (int i = first; i < last; i++) {
+    uint64_t ready = source_ready(operation, i);
+    const Lateness& lateness = late[operation.reads[i]];
+    wait.in_time = std::max(wait.in_time, ready - std::min(ready, lateness.cycles));
+    if (ready <= wait.ready) continue;
+    wait.ready = ready;
+    wait.source = i;
+    wait.cause = lateness.cause;
+  }
+  return wait;
 }
 
 void Core::restart_clock() {

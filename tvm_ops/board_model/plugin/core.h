@@ -29,17 +29,28 @@ class Core {
   void flush_caches() { memory_.flush(); }
   void power_on();
 
+  const CoreParameters& parameters() const { return parameters_; }
   const MemoryCounters& memory_counters() const { return memory_.counters(); }
   const BranchPredictor& branch_predictor() const { return branches_; }
 
  protected:
-  virtual void replay(const Block& block, uint64_t next) = 0;
+  virtual void replay(Block& block, uint64_t next) = 0;
   virtual void restart_pipeline() = 0;
 
   // The cycle at which the data of instruction `index` are there; 0: nothing to wait for.
   uint64_t access_memory(size_t index, uint64_t now, bool store);
   // The cycle at which source `index` of the operation can be used.
   uint64_t source_ready(const Operation& operation, int index) const;
+
+  // For profiles. How long sources [first, last) are waited for, and why; `late` is by register.
+  using LateRegisters = std::array<Lateness, kRegisters>;
+  OperandWait operand_wait(const Operation& operation, int first, int last,
+                           const LateRegisters& late) const;
+  // As access_memory; leaves with the recorder which part of its time was whose.
+  uint64_t access_memory(size_t index, uint64_t now, bool store, WaitRecorder& recorder);
+  uint64_t access_memory(size_t index, uint64_t now, bool store, NoRecorder&) {
+    return access_memory(index, now, store);
+  }
   bool predict(const Block& block, const Operation& branch, uint64_t next) {
     return branches_.predict(block, branch, next);
   }
@@ -56,10 +67,13 @@ class Core {
   size_t next_store_ = 0;
   const Access* next_access_ = nullptr;  // of the block being replayed
   const Access* last_access_ = nullptr;
+  uint64_t slowest_line_ = 0;  // of the last instruction that accessed memory
+  int translation_ = 0;        // cycles of it
 };
 
-std::unique_ptr<Core> make_in_order_core(const CoreParameters& parameters);
-std::unique_ptr<Core> make_out_of_order_core(const CoreParameters& parameters);
+// With `profile` they fill in the waits of the blocks' instructions; cycles are the same.
+std::unique_ptr<Core> make_in_order_core(const CoreParameters& parameters, bool profile);
+std::unique_ptr<Core> make_out_of_order_core(const CoreParameters& parameters, bool profile);
 
 // A store whose line is there within these cycles needs no store buffer entry of its own.
 constexpr uint64_t kHiddenStoreCycles = 4;

@@ -8,6 +8,7 @@
 #include "core_file.h"
 #include "prefetcher.h"
 #include "tlb.h"
+#include "waits.h"
 
 namespace board_model {
 
@@ -23,6 +24,8 @@ class Memory {
   uint64_t access(uint64_t line, uint64_t now, bool store);
   int translate(uint64_t page) { return tlb_.access(page); }
   const MemoryCounters& counters() const { return counters_; }
+  // Which level a line came from that was accessed last.
+  Wait source(uint64_t line) const;
 
   void restart_clock();  // keeps contents
   void flush();          // empties the caches
@@ -41,6 +44,7 @@ class Memory {
   StreamPrefetcher prefetcher_;
   std::vector<uint64_t> misses_until_;  // one for each miss that can be in flight
   uint64_t l2_free_ = 0, l3_free_ = 0, dram_free_ = 0;
+  uint8_t fetched_from_ = 0;  // the last line: a flag of Cache
   MemoryCounters counters_;
 };
 

@@ -1,7 +1,7 @@
 // The plugin itself: QEMU's callbacks, and the options given to it.
 //
 //   qemu-aarch64 -plugin tvm_ops_board.so,core=FILE,report=FILE[,limit=CYCLES][,hot_blocks=N]
-//                [,whole_program=off] PROGRAM
+//                [,whole_program=off][,profile=on] PROGRAM
 
 #include <cstdio>
 #include <cstdlib>
@@ -30,10 +30,10 @@ __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t 
 namespace {
 
 struct Model {
-  Model(const std::string& core_path, const RegionOptions& options)
+  Model(const std::string& core_path, bool profile, const RegionOptions& options)
       : file(read_core_file(core_path)),
-        core(file.parameters.out_of_order ? make_out_of_order_core(file.parameters)
-                                          : make_in_order_core(file.parameters)),
+        core(file.parameters.out_of_order ? make_out_of_order_core(file.parameters, profile)
+                                          : make_in_order_core(file.parameters, profile)),
         blocks(file),
         regions(options, *core, blocks) {}
 
@@ -103,6 +103,7 @@ void on_exit(qemu_plugin_id_t, void*) { model->regions.program_exits(); }
 
 std::unique_ptr<Model> make_model(int argc, char** argv) {
   std::string core_path;
+  bool profile = false;
   RegionOptions options;
   for (int i = 0; i < argc; i++) {
     std::string argument = argv[i];
@@ -117,13 +118,15 @@ std::unique_ptr<Model> make_model(int argc, char** argv) {
       options.cycle_limit = std::stoull(value);
     } else if (name == "hot_blocks") {
       options.hot_blocks = std::stoul(value);
+    } else if (name == "profile") {
+      profile = value == "on";
     } else if (name == "whole_program") {
       options.from_program_start = value == "on";
     } else {
       throw std::runtime_error("unknown option '" + name + "'");
     }
   }
-  return std::make_unique<Model>(core_path, options);
+  return std::make_unique<Model>(core_path, profile, options);
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <cinttypes>
 #include <stdexcept>
 
+#include "waits_report.h"
+
 namespace board_model {
 namespace {
 
@@ -147,7 +149,9 @@ void RegionTracker::report_hot_blocks() {
             separator, block->address, json_string(block->symbol).c_str(), block->executions,
             block->cycles, block->l1_misses, block->l2_misses);
     for (uint32_t word : block->words) fprintf(file_, "%08" PRIx32, word);
-    fputs("\"}", file_);
+    fputs("\"", file_);
+    report_waits(file_, *block, core_.parameters());
+    fputs("}", file_);
     separator = ",";
   }
   fputs("]", file_);
