@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,32 @@ int main(void) {
     (region,) = run(build_c(source, tmp_path / "p")).regions
     assert region.id == 1
     assert region.instructions < 50_000
+
+
+def test_a_forked_child_may_open_regions_of_its_own(tmp_path: Path) -> None:
+    source = (
+        "#include <stdlib.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
+        + WORK
+        + """
+int main(void) {
+  for (int i = 1; i < 4; i++) {
+    if (fork() == 0) {
+      tvm_ops_region_start();
+      if (i == 2) abort();
+      work(100000);
+      tvm_ops_region_stop(i);
+      _exit(0);
+    }
+    wait(0);
+  }
+  return 0;
+}
+"""
+    )
+    first, third = run(build_c(source, tmp_path / "p"), marked=True).regions
+    assert (first.id, third.id) == (1, 3)
+    assert first.instructions > 100_000
+    assert replace(third, id=1) == first
 
 
 def test_stdin_arguments_environment_and_folder(tmp_path: Path) -> None:

@@ -13,9 +13,13 @@ import pytest
 from tvm_ops.boards import get_board
 from tvm_ops.errors import InputError
 from tvm_ops.operators import conv2d, winograd_conv2d
+from tvm_ops.operators._conv import ConvWorkload
+from tvm_ops.operators._dense import DenseWorkload, dense_data, dense_reference
 from tvm_ops.peers import PEERS, PeerFailed, get_peer, process
 from tvm_ops.peers.convolution import Convolution
-from tvm_ops.peers.process import PeerProcess, operator_alone, run_on_board
+from tvm_ops.peers.dense import Dense
+from tvm_ops.peers.on_board import run_on_board
+from tvm_ops.peers.process import PeerProcess, operator_alone
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task
 
@@ -49,6 +53,38 @@ def test_peers_are_right_on_host(name, kind):
     assert len(result.seconds) == 2
     assert all(0 < seconds < 1 for seconds in result.seconds)
     assert result.cycles is None
+
+
+DENSE = {
+    "row": DenseWorkload(1, 100, 37, "relu6"),
+    "rows": DenseWorkload(3, 33, 40, "hswish"),
+    "linear": DenseWorkload(1, 64, 64, "none"),
+    "relu": DenseWorkload(2, 64, 24),
+}
+
+
+@pytest.mark.parametrize("kind", DENSE)
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_libraries_do_dense_layers(name, kind):
+    workload = DENSE[kind]
+    arrays = dense_data(workload)
+    task = Task("dense", workload, HOST)
+    result = get_peer(name).measure(task, get_board("host", HOST), arrays, repeat=1)
+    assert result.version, result.why_not
+    expected = dense_reference(workload, arrays)
+    assert result.output.shape == expected.shape
+    assert np.abs(result.output - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("activation", ["none", "relu", "relu6", "hswish"])
+def test_libraries_do_depthwise_layers(name, activation):
+    workload = ConvWorkload(1, 24, 9, 9, 24, groups=24, activation=activation)
+    data = conv2d.data(workload)
+    task = Task("depthwise_conv2d", workload, HOST)
+    result = get_peer(name).measure(task, get_board("host", HOST), data, repeat=1)
+    assert result.version, result.why_not
+    assert relative_error(result.output, workload, data) < 1e-5
 
 
 RPI4 = get_target("rpi4")
@@ -102,7 +138,7 @@ def test_peers_say_what_they_cannot_run(name):
     peer = get_peer(name)
     workload = CONVOLUTIONS["winograd"]
     board = SimpleNamespace(name="emulated")
-    other = Task("binary_gemm", workload, get_target("rpi4"))
+    other = Task("sorting", workload, get_target("rpi4"))
     result = peer.measure(other, board, conv2d.data(workload))
     assert (result.seconds, result.output) == ([], None)
     assert "conv2d" in result.why_not
@@ -134,8 +170,8 @@ def test_an_operator_lost_in_the_librarys_own_time_is_not_timed():
 
 def test_onnx_runtime_is_timed_without_its_layout_conversions(tmp_path):
     workload = conv2d.Workload(1, 64, 8, 8, 64)
-    _, weights, bias = conv2d.data(workload)
-    get_peer("onnxruntime").write_network(Convolution.of(workload), weights, bias, tmp_path, HOST)
+    arrays = dict(zip(("x", "weights", "bias"), conv2d.data(workload), strict=True))
+    get_peer("onnxruntime").write_network(Convolution.of(workload), arrays, tmp_path, HOST)
     kinds = [node.op_type for node in onnx.load(tmp_path / "network.onnx").graph.node]
     assert len(kinds) == 1
     assert "Conv" in kinds[0]
@@ -145,7 +181,13 @@ def test_trivial_network_of_a_convolution():
     conv = Convolution.of(CONVOLUTIONS["uneven"])
     assert conv.output_shape == CONVOLUTIONS["uneven"].output_shape
     assert conv.trivial().output_shape == (2, 1, 1, 1)
-    assert [array.size for array in conv.trivial().zeros()] == [2, 1, 1]
+    assert [array.size for array in conv.trivial().zeros().values()] == [2, 1, 1]
+
+
+def test_trivial_network_of_a_dense_layer():
+    dense = Dense.of(DENSE["rows"])
+    assert dense.output_shape == DENSE["rows"].output_shape
+    assert [array.size for array in dense.trivial().zeros().values()] == [3, 1, 1]
 
 
 SCRIPTS = {
@@ -176,18 +218,22 @@ def test_a_broken_library_here_is_one_line(broken):
 @pytest.mark.parametrize("broken", ["crash", "quiet"], indirect=True)
 def test_a_broken_library_on_the_board_is_one_line(broken):
     folder, message = broken
-    with pytest.raises(PeerFailed, match=message):
-        run_on_board(get_target("rpi4"), folder, timed=False, timeout=60)
+    (failed,) = run_on_board(get_target("rpi4"), folder, 1, timed=False, timeout=60)
+    assert isinstance(failed, PeerFailed)
+    assert message in str(failed)
+    assert "\n" not in str(failed)
 
 
 def test_a_crash_after_the_result_loses_nothing(tmp_path, monkeypatch):
-    np.save(tmp_path / "output.npy", np.arange(3))
+    job = tmp_path / "000"
+    job.mkdir()
+    np.save(job / "output.npy", np.arange(3))
     result = json.dumps({"version": "1.2"})
     script = tmp_path / "serve.py"
-    write = f"pathlib.Path(sys.argv[1], 'result.json').write_text({result!r})"
+    write = f"pathlib.Path(sys.argv[1], '000/result.json').write_text({result!r})"
     script.write_text(f"import os, pathlib, sys; {write}; os.abort()")
     monkeypatch.setattr(process, "SERVE", script)
-    ran = run_on_board(get_target("rpi4"), tmp_path, timed=False, timeout=60)
+    (ran,) = run_on_board(get_target("rpi4"), tmp_path, 1, timed=False, timeout=60)
     assert ran.version == "1.2"
     assert list(ran.output) == [0, 1, 2]
 

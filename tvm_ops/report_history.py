@@ -150,7 +150,7 @@ def board_label(target: Target, board: str) -> str:
 def _find_logs(root: Path) -> list[Path]:
     if not root.is_dir():
         raise InputError(f"{root}: no such folder of logs")
-    logs = sorted(root.glob("*/*.jsonl"))
+    logs = sorted(path for path in root.glob("*/*.jsonl") if path.stem != "peers")
     if not logs:
         raise InputError(f"no logs in {root}; tvm-ops tune makes TARGET/OPERATOR.jsonl there")
     for path in logs:

@@ -48,7 +48,7 @@ GLIBC_TAGS = ("2_28", "2_27", "2_24", "2_17")  # manylinux tags a glibc of 2.28 
 SOURCES_VARIABLE = "TVM_OPS_APT_SOURCES"
 PYTHON_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONPATH": "", "PYTHONHOME": ""}
 """What makes two runs of the sysroot's Python alike, and keeps this machine's packages out."""
-_SITE = "usr/lib/python3/dist-packages"  # on the path of Debian's and Ubuntu's python3
+SITE = "usr/lib/python3/dist-packages"  # on the path of Debian's and Ubuntu's python3
 _LAYOUT = 1  # raise it when the steps below change, so that older folders are not used
 
 
@@ -110,7 +110,7 @@ def common_sysroot(tell: Progress) -> Path:
         tell(f"sysroot: unpacking {len(wheels)} wheels")
         for wheel in wheels:
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(folder / _SITE)
+                archive.extractall(folder / SITE)
         shutil.rmtree(scratch)
 
     return cached_folder("sysroot-common", recipe, make)
@@ -175,7 +175,7 @@ def unpack_packages(debs: list[Path], root: Path) -> None:
             shutil.rmtree(old)
         if not old.exists():
             old.symlink_to(f"usr/{name}")
-    (root / _SITE).mkdir(parents=True, exist_ok=True)
+    (root / SITE).mkdir(parents=True, exist_ok=True)
     # Links to absolute paths would lead out of the sysroot, into this machine's own files.
     for path in root.rglob("*"):
         if path.is_symlink() and path.readlink().is_absolute():

@@ -59,9 +59,11 @@ class Convolution:
         """Each input channel is a group of its own (with one or more output channels)."""
         return self.groups == self.ci > 1
 
-    def zeros(self) -> tuple[Array, Array, Array]:
+    def zeros(self) -> dict[str, Array]:
         """x, weights, bias of zeros."""
-        weights = (self.co, self.ci // self.groups, *self.kernel)
-        shapes: tuple[tuple[int, ...], ...] = (self.input_shape, weights, (self.co,))
-        x, w, bias = (np.zeros(shape, np.float32) for shape in shapes)
-        return x, w, bias
+        shapes: dict[str, tuple[int, ...]] = {
+            "x": self.input_shape,
+            "weights": (self.co, self.ci // self.groups, *self.kernel),
+            "bias": (self.co,),
+        }
+        return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}

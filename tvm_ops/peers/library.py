@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +26,11 @@ from pathlib import Path
 import numpy as np
 
 from tvm_ops.errors import InputError
-from tvm_ops.peers.convolution import OPERATORS, Array, Convolution
+from tvm_ops.peers.convolution import Array
+from tvm_ops.peers.on_board import BoardRun, board_version, job_folder, run_on_board
 from tvm_ops.peers.peer import TIMEOUT, BoardName, PeerResult
-from tvm_ops.peers.process import PeerFailed, PeerProcess, operator_alone, run_on_board
+from tvm_ops.peers.process import PeerFailed, PeerProcess, operator_alone
+from tvm_ops.peers.work import OPERATORS, Work, work_of
 from tvm_ops.targets import Target
 from tvm_ops.task import Task
 
@@ -39,6 +41,8 @@ class Library(ABC):
     about: str
     library: str
     """The base name of its program in ``runners/``: ``ncnn`` for ``runners/run_ncnn.py``."""
+    package: str
+    """Its name on the package index, by which its version is found."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -58,12 +62,16 @@ class Library(ABC):
 
     @abstractmethod
     def write_network(
-        self, conv: Convolution, weights: Array, bias: Array, folder: Path, target: Target
+        self, work: Work, arrays: dict[str, Array], folder: Path, target: Target
     ) -> None:
         """Write the files of a network with this operator alone, as the runner expects them.
 
-        ``weights`` are [co, ci / groups, kh, kw], ``bias`` [co], both float32.
+        ``arrays`` has x, weights and bias in the shapes of ``work.zeros()``, float32.
         """
+
+    def version_on(self, target: Target) -> str:
+        """The library's version on that target's modelled board; raises ``PeerFailed``."""
+        return board_version(target, self.package)
 
     def measure(
         self,
@@ -74,37 +82,54 @@ class Library(ABC):
         timeout: float = TIMEOUT,
     ) -> PeerResult:
         """As in ``Peer``."""
+        if board.name != "host":
+            (result,) = self.measure_all([task], board, [_named(data)], timeout)
+            return result
         try:
-            if board.name == "host":
-                return self._measure_here(task, board, data, repeat, timeout)
-            return self._measure_on_board(task, board.name == "modelled", data, timeout)
+            with self.start(task, board, data, timeout) as process:
+                output = process.output().reshape(task.workload.output_shape)
+                result = PeerResult(self.name, process.version, output=output)
+                try:
+                    return replace(result, seconds=process.run(repeat))
+                except PeerFailed as error:
+                    return replace(result, why_not=str(error))
         except PeerFailed as error:
             return PeerResult(self.name, why_not=str(error))
 
-    def _measure_here(
+    def measure_all(
         self,
-        task: Task,
+        tasks: Sequence[Task],
         board: BoardName,
-        data: tuple[Array, Array, Array],
-        repeat: int,
-        timeout: float,
-    ) -> PeerResult:
-        with self.start(task, board, data, timeout) as process:
-            result = PeerResult(self.name, process.version, output=process.output())
-            try:
-                return replace(result, seconds=process.run(repeat))
-            except PeerFailed as error:
-                return replace(result, why_not=str(error))
+        data: Sequence[dict[str, Array]],
+        timeout: float = TIMEOUT,
+    ) -> list[PeerResult]:
+        """As ``measure``, tasks of one target in one process of a board that is not this machine.
 
-    def _measure_on_board(
-        self, task: Task, timed: bool, data: tuple[Array, Array, Array], timeout: float
-    ) -> PeerResult:
-        reason = self.why_not(task)
-        if reason:
-            raise PeerFailed(reason)
-        with self._job(task, data) as folder:
-            ran = run_on_board(task.target, folder, timed, timeout)
-        result = PeerResult(self.name, ran.version, output=ran.output)
+        Each task's result is the one that it has alone. ``timeout`` is that of one task.
+        """
+        results: dict[int, PeerResult] = {}
+        with tempfile.TemporaryDirectory(prefix="tvm_ops-peer-") as name:
+            folder = Path(name)
+            loaded: list[int] = []
+            for index, (task, arrays) in enumerate(zip(tasks, data, strict=True)):
+                try:
+                    self._write_job(task, arrays, job_folder(folder, len(loaded)))
+                    loaded.append(index)
+                except PeerFailed as error:
+                    results[index] = PeerResult(self.name, why_not=str(error))
+            if loaded:
+                self._describe(folder, len(loaded), timeout)
+                timed, target = board.name == "modelled", tasks[0].target
+                runs = run_on_board(target, folder, len(loaded), timed, int(timeout))
+                for index, ran in zip(loaded, runs, strict=True):
+                    results[index] = self._result(tasks[index], ran)
+        return [results[index] for index in range(len(tasks))]
+
+    def _result(self, task: Task, ran: BoardRun | PeerFailed) -> PeerResult:
+        if isinstance(ran, PeerFailed):
+            return PeerResult(self.name, why_not=str(ran))
+        output = ran.output.reshape(task.workload.output_shape)
+        result = PeerResult(self.name, ran.version, output=output)
         if ran.network is None or ran.trivial is None:
             return result
         try:
@@ -124,26 +149,42 @@ class Library(ABC):
         """As in ``Peer``; raises ``InputError`` for another board than host."""
         if board.name != "host":
             raise InputError(f"peers wait for their turn on board host only, not {board.name}")
+        with tempfile.TemporaryDirectory(prefix="tvm_ops-peer-") as name:
+            folder = Path(name)
+            self._write_job(task, _named(data), job_folder(folder, 0))
+            self._describe(folder, 1, timeout)
+            with PeerProcess(folder, timeout) as process:
+                yield process
+
+    def _write_job(self, task: Task, data: dict[str, Array], folder: Path) -> None:
+        """Both networks of a task and their inputs; raises ``PeerFailed``."""
         reason = self.why_not(task)
         if reason:
             raise PeerFailed(reason)
-        with self._job(task, data) as folder, PeerProcess(folder, timeout) as process:
-            yield process
+        work = work_of(task)
+        given = {name: np.ascontiguousarray(array, np.float32) for name, array in data.items()}
+        trivial = work.trivial()
+        for part, network, arrays in (
+            ("operator", work, given),
+            ("trivial", trivial, trivial.zeros()),
+        ):
+            (folder / part).mkdir(parents=True)
+            np.save(folder / part / "x.npy", arrays["x"])
+            self.write_network(network, arrays, folder / part, task.target)
 
-    @contextmanager
-    def _job(self, task: Task, data: tuple[Array, Array, Array]) -> Iterator[Path]:
-        """A folder with all that the runner needs: both networks, the input, the settings."""
-        conv = Convolution.of(task.workload)
-        x, weights, bias = (np.ascontiguousarray(array, np.float32) for array in data)
-        with tempfile.TemporaryDirectory(prefix="tvm_ops-peer-") as name:
-            folder = Path(name)
-            for part, shape, arrays in (
-                ("operator", conv, (x, weights, bias)),
-                ("trivial", conv.trivial(), conv.trivial().zeros()),
-            ):
-                (folder / part).mkdir()
-                np.save(folder / part / "x.npy", arrays[0])
-                self.write_network(shape, arrays[1], arrays[2], folder / part, task.target)
-            job = {"library": self.library, "settings": self.settings}
-            (folder / "job.json").write_text(json.dumps(job))
-            yield folder
+    def _describe(self, folder: Path, jobs: int, timeout: float) -> None:
+        """What serve.py has to know."""
+        job = {
+            "library": self.library,
+            "package": self.package,
+            "settings": self.settings,
+            "jobs": jobs,
+            "timeout": int(timeout),
+        }
+        (folder / "job.json").write_text(json.dumps(job))
+
+
+def _named(data: tuple[Array, Array, Array] | dict[str, Array]) -> dict[str, Array]:
+    if isinstance(data, dict):
+        return data
+    return dict(zip(("x", "weights", "bias"), data, strict=True))

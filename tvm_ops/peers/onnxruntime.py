@@ -10,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tvm_ops.peers.convolution import Array, Convolution
+from tvm_ops.peers.convolution import Array
 from tvm_ops.peers.library import Library
 from tvm_ops.peers.onnx_model import write_onnx
+from tvm_ops.peers.work import Work
 from tvm_ops.targets import Target
 
 
@@ -20,16 +21,16 @@ class OnnxRuntime(Library):
     """The network of each part: ``to_own.onnx``, ``network.onnx``, ``from_own.onnx``."""
 
     about = "ONNX Runtime (Microsoft), on the CPU"
-    library = "onnxruntime"
+    library = package = "onnxruntime"
 
     @property
     def settings(self) -> dict[str, bool]:
         return {}
 
     def write_network(
-        self, conv: Convolution, weights: Array, bias: Array, folder: Path, target: Target
+        self, work: Work, arrays: dict[str, Array], folder: Path, target: Target
     ) -> None:
-        write_onnx(conv, weights, bias, folder / "network.onnx")
+        write_onnx(work, arrays, folder / "network.onnx")
         if target.isa == "x86_64":
             _cut_reorders_off(folder)
 

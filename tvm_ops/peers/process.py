@@ -1,8 +1,8 @@
-"""Processes that run a peer: one on this machine that is told when to run, or one on the board.
+"""A process that runs a peer on this machine, whenever it is told.
 
-Both run ``runners/serve.py``, here with this Python and its wheels, on the board with those of the
-sysroot. Libraries may crash, at any time and after a good run too; then they are told apart from
-good ones by what they have said and written, not by their exit code.
+It runs ``runners/serve.py`` with this Python and its wheels; ``on_board.py`` does so on a board.
+Libraries may crash, at any time and after a good run too; then they are told apart from good ones
+by what they have said and written, not by their exit code.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import selectors
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,11 +20,9 @@ from typing import Any
 import numpy as np
 
 from tvm_ops.peers.convolution import Array
-from tvm_ops.process import Finished, kill_group, run_limited
-from tvm_ops.targets import Target
+from tvm_ops.process import Finished, kill_group
 
 SERVE = Path(__file__).parent / "runners/serve.py"
-OPERATOR, TRIVIAL = 1, 2  # the regions' ids, as in serve.py
 
 
 class PeerFailed(RuntimeError):
@@ -85,7 +82,7 @@ class PeerProcess:
         ]
 
     def output(self) -> Array:
-        """y[n, co, oh, ow] of the last run."""
+        """y of the last run."""
         path = self._folder / "output.npy"
         self._ask({"output": str(path)})
         return np.asarray(np.load(path))
@@ -127,48 +124,3 @@ class PeerProcess:
         self._errors.seek(0)
         finished = Finished(code, "", self._errors.read(), timed_out=False)
         return finished.failure or "ended without an answer"
-
-
-@dataclass(frozen=True)
-class BoardRun:
-    """``network`` and ``trivial`` are cycles; None without the timing model."""
-
-    version: str
-    output: Array
-    network: int | None
-    trivial: int | None
-
-
-def run_on_board(target: Target, folder: Path, timed: bool, timeout: float) -> BoardRun:
-    """Run the job in ``folder`` in the board's own Python, with the timing model or without.
-
-    Raises ``PeerFailed``.
-    """
-    from tvm_ops.board_model.sysroot import PYTHON_ENVIRONMENT, python_argv, sysroot
-
-    root = sysroot(target)
-    # From inside of the folder: its random name would move Python's heap, and with it the cycles.
-    argv = [*python_argv(target), str(SERVE), ".", "--once"]
-    env = {**PYTHON_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
-    regions: dict[int, int] = {}
-    if timed:
-        from tvm_ops.board_model import execute
-
-        done = execute(
-            target, argv, sysroot=root, marked=True, timeout=timeout, cwd=folder, env=env
-        )
-        finished = Finished(done.exit_code, done.stdout, done.stderr, done.timed_out)
-        regions = {region.id: int(region.cycles) for region in done.regions}
-    else:
-        qemu = [str(target.emulator), "-cpu", target.core, "-L", str(root)]
-        finished = run_limited([*qemu, *argv], timeout=timeout, cwd=folder, env=env)
-    if finished.timed_out:
-        raise PeerFailed(f"no result within {timeout:g} s")
-    result = folder / "result.json"
-    if not result.is_file():
-        raise PeerFailed(finished.failure or "ended without a result")
-    answer = json.loads(result.read_text())
-    if "error" in answer:
-        raise PeerFailed(str(answer["error"]))
-    output = np.asarray(np.load(folder / "output.npy"))
-    return BoardRun(str(answer["version"]), output, regions.get(OPERATOR), regions.get(TRIVIAL))

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from tvm_ops.peers.convolution import Array, Convolution
+from tvm_ops.peers.dense import Dense
 from tvm_ops.peers.library import Library
+from tvm_ops.peers.work import Work
 from tvm_ops.targets import Target
 
 
@@ -20,19 +22,43 @@ class Xnnpack(Library):
     """LiteRT's XNNPACK delegate, which it uses by default."""
 
     about = "XNNPACK (Google), through LiteRT's delegate"
-    library = "xnnpack"
+    library, package = "xnnpack", "ai-edge-litert"
 
     def write_network(
-        self, conv: Convolution, weights: Array, bias: Array, folder: Path, target: Target
+        self, work: Work, arrays: dict[str, Array], folder: Path, target: Target
     ) -> None:
-        (folder / "network.tflite").write_bytes(tflite_network(conv, weights, bias))
+        (folder / "network.tflite").write_bytes(tflite_network(work, arrays))
 
 
-def tflite_network(conv: Convolution, weights: Array, bias: Array) -> bytes:
-    """Pad, Conv2D or DepthwiseConv2D, HardSwish: those of them that the convolution needs."""
+def tflite_network(work: Work, arrays: dict[str, Array]) -> bytes:
+    """Pad, Conv2D or DepthwiseConv2D or FullyConnected, HardSwish: those of them that are needed.
+
+    XNNPACK has no hard swish in its convolutions, TensorFlow Lite neither.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     network = _Network(schema)
+    add = _dense if isinstance(work, Dense) else _convolution
+    x, y = add(work, arrays, network)  # type: ignore[arg-type]
+    if work.activation == "hswish":
+        before, y = y, network.tensor(network.graph.tensors[y].shape)
+        network.operator("HARD_SWISH", schema.HardSwishOptionsT(), [before], y)
+    return network.finish(x, y)
+
+
+def _dense(dense: Dense, arrays: dict[str, Array], network: _Network) -> tuple[int, int]:
+    """The tensors x and y, [n, ci] and [n, co]."""
+    x, y = network.tensor(dense.input_shape), network.tensor(dense.output_shape)
+    constants = [network.tensor(a.shape, a) for a in (arrays["weights"], arrays["bias"])]
+    options = network.schema.FullyConnectedOptionsT()
+    options.fusedActivationFunction = _fused(dense.activation, network.schema)
+    network.operator("FULLY_CONNECTED", options, [x, *constants], y)
+    return x, y
+
+
+def _convolution(conv: Convolution, arrays: dict[str, Array], network: _Network) -> tuple[int, int]:
+    """The tensors x and y, NHWC."""
+    schema, weights, bias = network.schema, arrays["weights"], arrays["bias"]
     (ph, pw), (n, ci, h, w), (_, _, oh, ow) = conv.pad, conv.input_shape, conv.output_shape
     x = last = network.tensor([n, h, w, ci])
     if ph or pw:
@@ -46,10 +72,7 @@ def tflite_network(conv: Convolution, weights: Array, bias: Array) -> bytes:
     y = network.tensor([n, oh, ow, conv.co])
     kind = "DEPTHWISE_CONV_2D" if conv.depthwise else "CONV_2D"
     network.operator(kind, _options(conv, schema), [last, *constants], y)
-    if conv.activation == "hswish":
-        convolved, y = y, network.tensor([n, oh, ow, conv.co])
-        network.operator("HARD_SWISH", schema.HardSwishOptionsT(), [convolved], y)
-    return network.finish(x, y)
+    return x, y
 
 
 def _options(conv: Convolution, schema: Any) -> Any:
@@ -59,10 +82,13 @@ def _options(conv: Convolution, schema: Any) -> Any:
     options.padding = schema.Padding.VALID
     options.strideH, options.strideW = conv.stride
     options.dilationHFactor, options.dilationWFactor = conv.dilation
-    kinds = schema.ActivationFunctionType
-    fused = {"relu": kinds.RELU, "relu6": kinds.RELU6}
-    options.fusedActivationFunction = fused.get(conv.activation, kinds.NONE)
+    options.fusedActivationFunction = _fused(conv.activation, schema)
     return options
+
+
+def _fused(activation: str, schema: Any) -> Any:
+    kinds = schema.ActivationFunctionType
+    return {"relu": kinds.RELU, "relu6": kinds.RELU6}.get(activation, kinds.NONE)
 
 
 class _Network:

@@ -77,7 +77,10 @@ bool RegionTracker::claim_for_mark(unsigned vcpu) {
 }
 
 void RegionTracker::system_call(unsigned vcpu, int64_t number, uint64_t mark, uint64_t region) {
-  if (getpid() != process_) owner_.store(kNobody);  // a forked child is not modelled
+  if (getpid() != process_) {  // a forked child inherits no region, but may open its own
+    process_ = getpid();
+    owner_.store(kNobody);
+  }
   if (number != kMarkSystemCall) {
     if (owner_.load() == vcpu && whole_program_) owner_.store(kWaiting);
     return;
@@ -121,7 +124,6 @@ void RegionTracker::program_exits() {
 }
 
 void RegionTracker::report(uint64_t region, bool was_cut_off) {
-  if (getpid() != process_) return;
   const MemoryCounters& memory = core_.memory_counters();
   const BranchPredictor& branches = core_.branch_predictor();
   fprintf(file_,

@@ -4,7 +4,8 @@
 // is open nothing is modelled, so that the rest of the program runs fast. The thread that opens a
 // region owns it: the others run unmodelled, and their marks do nothing meanwhile. The whole
 // program, while it is the region, is owned by the main thread; the first mark of any thread takes
-// the model over.
+// the model over. A forked child is not modelled until it opens a region of its own, with a copy of
+// the model as it was at the fork; it reports to the same file.
 #pragma once
 
 #include <unistd.h>
@@ -66,7 +67,7 @@ class RegionTracker {
   const RegionOptions options_;
   Core& core_;
   BlockStore& blocks_;
-  const pid_t process_ = getpid();  // a forked child writes no report
+  pid_t process_ = getpid();
   FILE* file_;
   std::atomic<bool> whole_program_;
   std::atomic<bool> takeover_requested_{false};

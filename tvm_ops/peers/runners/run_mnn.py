@@ -8,8 +8,6 @@ from typing import Any
 import MNN
 import numpy as np
 
-PACKAGE = "MNN"
-
 
 class Network:
     """From and to MNN's own layout."""
@@ -18,7 +16,8 @@ class Network:
         self.interpreter = MNN.Interpreter(str(folder / "network.mnn"))
         config = {"numThread": 1, "precision": "high", "backend": "CPU"}
         self.session = self.interpreter.createSession(config)
-        self.x = _host_tensor(x)
+        # A dense layer, whose x is [n, ci], is a convolution of one pixel.
+        self.x = _host_tensor(x.reshape(*x.shape, *[1] * (4 - x.ndim)))
         self._load_input()
         # A network of two operators (hard-swish is one of its own) may have the output in the
         # place of the input, which then has to be loaded again before each run.

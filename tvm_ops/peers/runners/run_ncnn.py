@@ -8,8 +8,6 @@ from typing import Any
 import ncnn
 import numpy as np
 
-PACKAGE = "ncnn"
-
 
 class Network:
     """Packed input to packed output, image by image: a network of ncnn has no batch."""
@@ -32,7 +30,9 @@ class Network:
         ):
             if done != 0:
                 raise RuntimeError("ncnn does not load the network")
-        self.images = [ncnn.Mat(image).clone() for image in x]
+        # A matrix, the input of a dense layer, is taken whole, and one row of it as a vector.
+        images = x if x.ndim == 4 or len(x) == 1 else [x]
+        self.images = [ncnn.Mat(image).clone() for image in images]
         self.packed = _packed(self.images, opt)
 
     def prepare(self) -> None:

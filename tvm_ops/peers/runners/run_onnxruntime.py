@@ -7,8 +7,6 @@ from typing import Any
 
 import onnxruntime
 
-PACKAGE = "onnxruntime"
-
 
 class Network:
     """From and to the operator's own layout, whose conversions are networks of their own."""

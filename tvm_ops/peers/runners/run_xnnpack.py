@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-PACKAGE = "ai-edge-litert"
-
 
 class Network:
     """NHWC to NHWC, which is XNNPACK's own layout."""
@@ -21,7 +19,8 @@ class Network:
         self.result = self.interpreter.get_output_details()[0]["index"]
         if not self._delegated(given, self.result):
             raise RuntimeError("XNNPACK does not take all of this operator from LiteRT")
-        self.interpreter.set_tensor(given, np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+        nhwc = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
+        self.interpreter.set_tensor(given, np.ascontiguousarray(nhwc))
 
     def _delegated(self, given: int, result: int) -> bool:
         """Whether one delegate does everything from the input to the output."""
@@ -37,4 +36,5 @@ class Network:
         self.interpreter.invoke()
 
     def output(self) -> Any:
-        return np.ascontiguousarray(self.interpreter.get_tensor(self.result).transpose(0, 3, 1, 2))
+        y = self.interpreter.get_tensor(self.result)
+        return np.ascontiguousarray(y.transpose(0, 3, 1, 2)) if y.ndim == 4 else y
