@@ -16,17 +16,18 @@ import pytest
 
 from tvm_ops.build import build_library, compile_entry
 from tvm_ops.compare import compare
-from tvm_ops.errors import InputError
+from tvm_ops.errors import InputError, UntunedWarning
 from tvm_ops.operators import operator_names
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task, listed_tasks, parse_task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log, workers
 from tvm_ops.tuning.log import Record, best, new_record
+from tvm_ops.tuning.nearest import best_knobs
 from tvm_ops.tuning.search import KnobSearch
 from tvm_ops.tuning.session import tune
 from tvm_ops.tuning.space import check_knobs, knobs_id
-from tvm_ops.tuning.workers import Worker
+from tvm_ops.tuning.workers import Worker, WorkerPool
 
 SMALL = "winograd_conv2d-n1_ci8_h6_w6_co8_k3_s1_p1-f32"
 
@@ -135,12 +136,30 @@ def test_small_kernels_are_not_cut_off_for_a_cold_cache(tmp_path: Path) -> None:
     assert tune(task, trials=6, logs=tmp_path).failures == {}
 
 
+def test_one_pool_serves_several_tasks(task: Task, tmp_path: Path) -> None:
+    """Turn by turn, without workers that start again; the log is that of sessions of their own."""
+    other = parse_task("conv2d", "conv2d-n1_ci8_h6_w6_co8_k1_s1_p0-f32", get_target("rpi5"))
+    with WorkerPool(2) as pool:
+        processes = [worker._process for worker in pool._workers]
+        for trials, one in ((2, task), (2, other), (4, task), (3, other)):
+            tune(one, trials=trials, logs=tmp_path / "shared", pool=pool)
+        assert processes == [worker._process for worker in pool._workers]
+    for trials, one in ((4, task), (3, other)):
+        tune(one, trials=trials, logs=tmp_path / "own")
+        shared, own = (
+            steps(log.log_path(tmp_path / folder, one.target.name, one.operator))
+            for folder in ("shared", "own")
+        )
+        assert shared == own and len(own) == trials
+
+
 def test_wrong_results_are_logged_and_never_chosen(task: Task, tmp_path: Path) -> None:
     result = tune(task, trials=3, logs=tmp_path, bound=1e-12)
     assert result.best is None and result.failures == {"wrong result": 3}
     records = log.read_log(log.log_path(tmp_path, "rpi4", "winograd_conv2d"))
     assert all(not r.checked and r.max_error and r.max_error > 1e-12 for r in records)
-    knobs, chosen = log.best_knobs(task, tmp_path)
+    with pytest.warns(UntunedWarning, match="is not tuned for rpi4: default knobs"):
+        knobs, chosen = best_knobs(task, tmp_path)
     assert chosen is None and knobs == default_knobs(task)
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tvm_ops.errors import CheckFailed, InputError
+from tvm_ops.errors import CheckFailed, InputError, UntunedWarning
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)
+    _warn_in_one_line()
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
@@ -66,8 +68,26 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _fail(what: str, why: object, code: int) -> int:
-    message = f"tvm-ops: {what}: {why}" if str(why) else f"tvm-ops: {what}"
-    # One line whatever a file name contains.
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
-    print(line, file=sys.stderr)
+    _say(f"{what}: {why}" if str(why) else what)
     return code
+
+
+def _say(message: str) -> None:
+    # One line whatever a file name contains.
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in f"tvm-ops: {message}")
+    print(line, file=sys.stderr, flush=True)
+
+
+def _warn_in_one_line() -> None:
+    """The library's own warnings without file and line, each once; others as Python shows them."""
+    shown: set[str] = set()
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if not issubclass(category, UntunedWarning):
+            others(message, category, *place)
+        elif str(message) not in shown:
+            shown.add(str(message))
+            _say(f"warning: {message}")
+
+    warnings.showwarning = show  # type: ignore[assignment]

@@ -43,15 +43,15 @@ def entries_of(
     arguments: Namespace,
 ) -> tuple[list[tuple[Task, Knobs]], list[dict[str, str]]]:
     """Each task with its best known knobs, and for each a row that says where they are from."""
-    from tvm_ops.tuning.log import best_knobs
+    from tvm_ops.tuning.nearest import best_knobs
 
     root = logs_of(arguments)
     entries, rows = [], []
     for task in tasks_of(arguments):
         knobs, record = best_knobs(task, root)
         entries.append((task, knobs))
-        origin = "default, not tuned"
-        if record and record.cost:
+        origin = f"nearest, {record.task}" if record else "default, not tuned"
+        if record and record.task == task.key and record.cost:
             origin = f"tuned, {record.cost * 1e3:.3f} ms {record.board}"
         rows.append({"task": task.key, "knobs_from": origin})
     return entries, rows

@@ -1,4 +1,8 @@
-"""Ours, ours untuned, and the peers' kernels for the same tasks on the same board, in one table."""
+"""Ours, ours untuned, and the peers' kernels for the same tasks on the same board, in one table.
+
+*Untuned* is what the task would get if its own records were not there: the knobs of the nearest
+tuned workload, or the template's default where there is none.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,9 @@ from tvm_ops.build import build_program
 from tvm_ops.peers import PEERS, PeerResult, get_peer
 from tvm_ops.peers.process import PeerFailed
 from tvm_ops.task import Knobs, Task
-from tvm_ops.template import default_knobs
 from tvm_ops.tuning import log
 from tvm_ops.tuning.measure import Measurer, Outcome
+from tvm_ops.tuning.nearest import best_knobs, untuned_knobs
 
 HOST_ROUNDS = 9  # interleaved; the median of what each has measured counts
 OURS, UNTUNED = "tvm_ops", "tvm_ops untuned"
@@ -150,7 +154,7 @@ def compare(
     for task in tasks:
         with tempfile.TemporaryDirectory(prefix="tvm_ops-compare-") as folder:
             measurer = Measurer(task, place.name, Path(folder), repeats=1)
-            kernels = {OURS: log.best_knobs(task, logs)[0], UNTUNED: default_knobs(task)}
+            kernels = {OURS: best_knobs(task, logs)[0], UNTUNED: untuned_knobs(task, logs)[0]}
             measure = _interleaved if place.times_wall_clock else _once
             result.rows.append(measure(measurer, kernels, peers, report))
     return result

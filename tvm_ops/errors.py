@@ -1,4 +1,4 @@
-"""The two ways in which a command can end badly."""
+"""The two ways in which a command can end badly, and what it warns of."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class CheckFailed(RuntimeError):
     """The work was done, and its result is not what it has to be (a wrong number, a failed run)."""
+
+
+class UntunedWarning(UserWarning):
+    """A task is built with knobs that were not found by tuning it; one line."""

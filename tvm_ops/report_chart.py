@@ -10,7 +10,7 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 420, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 40
 # A trial is a mark at the upper edge if it took longer than both: 1.15 times the first good trial
-# (the best so far is never above that one), 1.5 times the best (tuning cuts off at 2).
+# (the best so far is never above that one), 1.5 times the best, where tuning cuts off.
 OF_FIRST, OF_BEST = 1.15, 1.5
 
 

@@ -26,6 +26,8 @@ class Record:
     ``seconds`` has every sample, empty where the trial failed; ``cycles`` is None on a board that
     does not count them. ``max_error`` is the largest difference to the float64 reference over the
     largest output, None where no output was compared; ``checked`` says that it was in bounds.
+    ``slice`` is the number of output rows that were computed, None for all of them; it is not
+    comparable with others, and lines from before there were slices do not have it.
     """
 
     task: str
@@ -39,6 +41,7 @@ class Record:
     max_error: float | None
     tvm: str
     time: str
+    slice: int | None = None
 
     @property
     def cost(self) -> float | None:
@@ -59,6 +62,7 @@ def new_record(
     cycles: int | None = None,
     error: str | None = None,
     max_error: float | None = None,
+    slice: int | None = None,
 ) -> Record:
     """A record of now; it counts as checked where a result was compared and no error is given."""
     return Record(
@@ -73,6 +77,7 @@ def new_record(
         max_error=max_error,
         tvm=version("apache-tvm"),
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        slice=slice,
     )
 
 
@@ -90,12 +95,13 @@ def parse_line(line: str, where: str) -> Record:
     names = [f.name for f in fields(Record)]
     if not isinstance(values, dict):
         raise InputError(f"{where}: a record is an object with {', '.join(names)}")
-    unknown, missing = sorted(set(values) - set(names)), sorted(set(names) - set(values))
+    unknown = sorted(set(values) - set(names))
+    missing = sorted(set(names) - set(values) - {"slice"})
     if unknown or missing:
         parts = [f"unknown field '{n}'" for n in unknown] + [f"no field '{n}'" for n in missing]
         raise InputError(f"{where}: {', '.join(parts)}")
     for name, (is_fine, words) in _FIELDS.items():
-        if not is_fine(values[name]):
+        if not is_fine(values.get(name)):
             raise InputError(f"{where}: {name} must be {words}")
     return Record(**values)
 
@@ -120,6 +126,10 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_error": (lambda value: value is None or _is_number(value), "a number or null"),
     "tvm": _STRING,
     "time": _STRING,
+    "slice": (
+        lambda value: value is None or (type(value) is int and value > 0),
+        "a positive whole number or null",
+    ),
 }
 
 
@@ -163,15 +173,10 @@ def append(path: Path, records: Iterable[Record]) -> None:
             file.flush()
 
 
-def best(records: Iterable[Record]) -> Record | None:
-    """The lowest median among checked trials; the earlier of two equal ones."""
-    usable = [r for r in records if r.cost is not None]
+def best(records: Iterable[Record], rows: int | None = None) -> Record | None:
+    """The lowest median among checked trials of the whole workload, or of slices of ``rows`` rows.
+
+    The earlier of two equal ones.
+    """
+    usable = [r for r in records if r.cost is not None and r.slice == rows]
     return min(usable, key=lambda r: r.cost or 0.0, default=None)
-
-
-def best_knobs(task: Task, root: Path) -> tuple[Knobs, Record | None]:
-    """What to build the task with: the best of its log, or its template's default and None."""
-    from tvm_ops.template import default_knobs
-
-    record = best(read_task(log_path(root, task.target.name, task.operator), task))
-    return (record.knobs, record) if record else (default_knobs(task), None)

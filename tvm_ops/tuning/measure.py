@@ -106,7 +106,7 @@ class Measurer:
     def judge(self, result: RunResult, cycle_limit: int | None = None) -> Outcome:
         """What the run is worth: its error if it failed, or computed something else than numpy."""
         if result.cut_off:
-            return Outcome([], error=f"cut off: past {cycle_limit} cycles, twice the best")
+            return Outcome([], error=f"cut off: past {cycle_limit} cycles")
         if result.error:
             return Outcome([], error=f"run: {result.error}")
         largest = float(np.abs(self.reference).max()) or 1.0

@@ -10,6 +10,7 @@ The cost model sees the knobs themselves.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,7 +74,7 @@ class KnobSearch:
             verbose_eval=0,
         )
         self._strategy = strategy
-        self._candidates: list[Any] = []
+        self._proposed: deque[list[Any]] = deque()  # without costs yet
         self._context.pre_tuning(
             max_trials=10**6,
             num_trials_per_iter=batch,
@@ -83,15 +84,20 @@ class KnobSearch:
         )
 
     def propose(self) -> list[Knobs]:
-        """The next batch; empty where the search finds nothing new."""
-        self._candidates = list(self._strategy.generate_measure_candidates() or [])
-        return [self.decode(candidate.sch) for candidate in self._candidates]
+        """The next batch; empty where the search finds nothing new.
+
+        The costs of the one before may still be on their way: nothing is proposed twice.
+        """
+        candidates = list(self._strategy.generate_measure_candidates() or [])
+        if candidates:
+            self._proposed.append(candidates)
+        return [self.decode(candidate.sch) for candidate in candidates]
 
     def report(self, costs: Sequence[float | None]) -> None:
-        """Costs of the last proposal, in its order; None for a candidate that failed."""
-        results = self._record(self._candidates, costs)
-        self._strategy.notify_runner_results(self._candidates, results)
-        self._candidates = []
+        """Costs of the oldest proposal that has none, in its order; None for one that failed."""
+        candidates = self._proposed.popleft()
+        results = self._record(candidates, costs)
+        self._strategy.notify_runner_results(candidates, results)
 
     def _record(self, candidates: list[Any], costs: Sequence[float | None]) -> list[Any]:
         """Into the database, from which populations start, and the cost model."""

@@ -6,9 +6,9 @@ import os
 import signal
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ from tvm_ops.task import Knobs, Task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log
 from tvm_ops.tuning.log import Record
-from tvm_ops.tuning.measure import Outcome
+from tvm_ops.tuning.nearest import nearest_knobs
 from tvm_ops.tuning.search import KnobSearch
-from tvm_ops.tuning.space import knobs_id
+from tvm_ops.tuning.setting import Setting
+from tvm_ops.tuning.trials import Trials
 from tvm_ops.tuning.workers import WorkerPool
 
-BATCH = 16
-CUT_OFF = 2.0  # a candidate that takes this many times the best so far is not finished
-COLD_CYCLES = 1_000_000  # more, for the limit holds in the warm-up too, whose caches are cold
+BATCH = 8
+AHEAD = 2  # batches that are proposed and not yet measured, so that no worker waits for a proposal
+NEIGHBOURS = 3  # whose best knobs are tried before the search proposes any
 EMPTY_BATCHES = 3  # proposals without anything new before the space counts as exhausted
 
 
@@ -65,8 +66,6 @@ class Progress:
         self.measured += measured
         if record.error:
             self.failures[record.error.split(":")[0]] += 1
-        elif record.cost and (self.best is None or record.cost < (self.best.cost or 0)):
-            self.best = record
 
 
 Observer = Callable[[Progress], None]
@@ -82,41 +81,68 @@ def tune(
     workers: int | None = None,
     bound: float | None = None,
     observer: Observer = lambda _progress: None,
+    pool: WorkerPool | None = None,
 ) -> Progress:
     """Try ``trials`` candidates of one task, and append what is measured to its log.
 
-    The default knobs are the first trial. The same seed proposes the same candidates; those that
-    the log knows are taken from it, so that a stopped session goes on where it was. ``observer`` is
-    called after each trial. On KeyboardInterrupt what was measured is in the log, and it is raised
-    again.
+    The default knobs are the first trial, the best ones of the nearest tuned workloads come next.
+    The same seed, log and neighbours propose the same candidates; those that the log knows are
+    taken from it, so that a stopped session goes on where it was. ``observer`` is called after each
+    trial. ``pool`` serves several sessions; without one, ``workers`` are started. On
+    KeyboardInterrupt what was measured is in the log, and it is raised again.
     Raises ``InputError`` for a board that does not fit or a log that cannot be read.
     """
     place = get_timing_board(board, task.target)
     place.prepare()
-    name = place.name
     path = log.log_path(logs, task.target.name, task.operator)
-    known = {knobs_id(r.knobs): r for r in log.read_task(path, task) if r.board == name}
-    progress = Progress(task, trials, best=log.best(known.values()))
-    with WorkerPool(task, name, workers or os.cpu_count() or 1, bound) as pool:
-        with _uninterrupted():
-            search = _search(task, seed)
+    setting = Setting(task, place.name, bound)
+    known = [r for r in log.read_task(path, task) if r.board == place.name and r.slice is None]
+    progress = Progress(task, trials)
+    with ExitStack() as stack:
+        pool = pool or stack.enter_context(WorkerPool(workers or os.cpu_count() or 1))
 
-        def run(batch: list[Knobs]) -> list[Record]:
-            return _run_batch(batch, task, name, pool, path, known, progress, observer)
+        def tell(record: Record, new: bool) -> None:
+            progress.add(record, new)
+            progress.best = candidates.best
+            observer(progress)
 
-        (first,) = run([default_knobs(task)])
+        candidates = Trials(setting, pool, path, known, tell)
+        progress.best = candidates.best
+        first = [default_knobs(task), *nearest_knobs(task, logs, NEIGHBOURS)]
+        # On a wall clock, no search beside what is measured.
+        ahead = 1 if place.times_wall_clock else AHEAD
+        _search_through(candidates, progress, first[:trials], seed, ahead)
+    return progress
+
+
+def _search_through(
+    candidates: Trials, progress: Progress, first: list[Knobs], seed: int, ahead: int
+) -> None:
+    """Measure the ``first`` ones, then what the search proposes from what it has learned."""
+    candidates.start(first)
+    with _uninterrupted():
+        search = _search(progress.task, seed)
+    for record in candidates.finish(first):
         with _uninterrupted():
-            search.learn(first.knobs, first.cost)
-        empty = 0
-        while progress.done < trials and empty < EMPTY_BATCHES:
+            search.learn(record.knobs, record.cost)
+    waiting: deque[tuple[list[Knobs], int]] = deque()  # started; how many proposed
+    empty = 0
+    while True:
+        left = progress.trials - progress.done - sum(len(batch) for batch, _ in waiting)
+        if len(waiting) < ahead and left > 0 and empty < EMPTY_BATCHES:
             with _uninterrupted():
                 batch = search.propose()
             empty = 0 if batch else empty + 1
-            records = run(batch[: trials - progress.done])
-            costs = [record.cost for record in records]
+            if batch:
+                candidates.start(batch[:left])
+                waiting.append((batch[:left], len(batch)))
+        elif waiting:
+            batch, proposed = waiting.popleft()
+            costs = [record.cost for record in candidates.finish(batch)]
             with _uninterrupted():
-                search.report(costs + [None] * (len(batch) - len(costs)))
-    return progress
+                search.report(costs + [None] * (proposed - len(costs)))
+        else:
+            return
 
 
 def _search(task: Task, seed: int) -> KnobSearch:
@@ -145,44 +171,3 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if caught and callable(before):
         before(*caught[0])
-
-
-def _run_batch(
-    batch: list[Knobs],
-    task: Task,
-    board: str,
-    pool: WorkerPool,
-    path: Path,
-    known: dict[str, Record],
-    progress: Progress,
-    observer: Observer,
-) -> list[Record]:
-    """The records of a batch, in its order; those that are new are logged as they come."""
-    best = progress.best.cycles if progress.best else None
-    # One limit for the batch, whoever is faster in it.
-    limit = int(CUT_OFF * best) + COLD_CYCLES if best else None
-    outcomes = pool.measure([k for k in batch if knobs_id(k) not in known], limit)
-    records = []
-    for knobs in batch:
-        record = known.get(knobs_id(knobs))
-        new = record is None
-        if record is None:
-            record = _to_record(task, knobs, board, next(outcomes))
-            log.append(path, [record])
-            known[knobs_id(knobs)] = record
-        records.append(record)
-        progress.add(record, new)
-        observer(progress)
-    return records
-
-
-def _to_record(task: Task, knobs: Knobs, board: str, outcome: Outcome) -> Record:
-    return log.new_record(
-        task,
-        knobs,
-        board,
-        seconds=outcome.seconds,
-        cycles=outcome.cycles,
-        error=outcome.error,
-        max_error=outcome.max_error,
-    )

@@ -10,26 +10,33 @@ import os
 import resource
 import sys
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
-from tvm_ops.targets import get_target
-from tvm_ops.task import parse_task
 from tvm_ops.tuning.measure import Measurer
+from tvm_ops.tuning.setting import Setting
 
 ADDRESS_SPACE = 16 << 30  # bytes: a compiler that allocates without end dies alone
 
 
+@lru_cache(maxsize=4)  # a task's own, its slice's, and those of the task before
+def measurer(setting: Setting, scratch: Path) -> Measurer:
+    """With inputs and reference, which cost up to a second to make."""
+    return Measurer(setting.task, setting.board, scratch, setting.bound)
+
+
 def main() -> None:
-    """Arguments: operator, task key, target, board, scratch folder, error bound or ''."""
-    operator, key, target, board, scratch, bound = sys.argv[1:]
+    """Argument: the scratch folder."""
+    scratch = Path(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what TVM or LLVM print must not be taken for an answer
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    task = parse_task(operator, key, get_target(target))
-    measurer = Measurer(task, board, Path(scratch), float(bound) if bound else None)
+    import tvm  # noqa: F401  now, while the session sets up its search
+
     for line in sys.stdin:
         job = json.loads(line)
-        outcome = measurer.measure(job["knobs"], job["cycle_limit"])
+        setting = Setting.from_json(job["setting"])
+        outcome = measurer(setting, scratch).measure(job["knobs"], job["cycle_limit"])
         answers.write(json.dumps(asdict(outcome)) + "\n")
         answers.flush()
 

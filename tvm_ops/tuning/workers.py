@@ -10,19 +10,21 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
+from threading import RLock
 from types import TracebackType
 from typing import Any
 
 import psutil
 
 import tvm_ops
-from tvm_ops.task import Knobs, Task
+from tvm_ops.task import Knobs
 from tvm_ops.tuning.measure import Outcome
+from tvm_ops.tuning.setting import Setting
 
 JOB_TIMEOUT = 150.0  # seconds for a build and a run; both together take 1 to 3
 
@@ -35,25 +37,27 @@ class Worker:
     def __init__(self, command: Sequence[str]) -> None:
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
+        self._calling = RLock()
 
     def call(self, job: dict[str, Any]) -> Outcome:
         """The outcome of one job; a crash or a hang is an outcome too, and ends the process."""
-        process = self._process or self.start()
-        assert process.stdin and process.stdout
-        try:
-            process.stdin.write(json.dumps(job).encode() + b"\n")
-            process.stdin.flush()
-            line = _read_line(process, JOB_TIMEOUT)
-        except BrokenPipeError:
-            line = b""
-        except TimeoutError:
-            self.stop()
-            return Outcome([], error=f"hang: no result after {JOB_TIMEOUT:g} s")
-        if not line:
-            process.wait()
-            self.stop()
-            return Outcome([], error=f"crash: {_ending(process.returncode)}")
-        return Outcome(**json.loads(line))
+        with self._calling:
+            process = self._process or self.start()
+            assert process.stdin and process.stdout
+            try:
+                process.stdin.write(json.dumps(job).encode() + b"\n")
+                process.stdin.flush()
+                line = _read_line(process, JOB_TIMEOUT)
+            except BrokenPipeError:
+                line = b""
+            except TimeoutError:
+                self.stop()
+                return Outcome([], error=f"hang: no result after {JOB_TIMEOUT:g} s")
+            if not line:
+                process.wait()
+                self.stop()
+                return Outcome([], error=f"crash: {_ending(process.returncode)}")
+            return Outcome(**json.loads(line))
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the process; it imports TVM, which takes a second or two, before it answers."""
@@ -71,30 +75,37 @@ class Worker:
 
     def stop(self) -> None:
         """End the process and all that it started (boards' programs have sessions of their own)."""
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             return
         with suppress(psutil.NoSuchProcess):
-            family = psutil.Process(self._process.pid)
-            for process in [*family.children(recursive=True), family]:
+            family = psutil.Process(process.pid)
+            for member in [*family.children(recursive=True), family]:
                 with suppress(psutil.NoSuchProcess):
-                    process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(BrokenPipeError):
-                assert pipe
-                pipe.close()
-        self._process = None
+                    member.kill()
+        process.wait()
+        with self._calling:  # a pipe that is closed while it is polled never wakes who polls it
+            for pipe in (process.stdin, process.stdout):
+                with suppress(BrokenPipeError):
+                    assert pipe
+                    pipe.close()
 
 
 class WorkerPool:
-    """``count`` workers for one task; a context manager, for the processes must end with it."""
+    """``count`` workers for any tasks; a context manager, for the processes must end with it.
 
-    def __init__(self, task: Task, board: str, count: int, bound: float | None = None) -> None:
+    A worker imports TVM once, which takes a second or two, and keeps what the trials of its last
+    few tasks share.
+    """
+
+    def __init__(self, count: int) -> None:
         self._scratch = Path(tempfile.mkdtemp(prefix="tvm_ops-tune-"))
-        limit = "" if bound is None else repr(bound)
-        command = [sys.executable, "-m", "tvm_ops.tuning.worker", task.operator, task.key]
-        command += [task.target.name, board, str(self._scratch), limit]
+        command = [sys.executable, "-m", "tvm_ops.tuning.worker", str(self._scratch)]
         self._workers = [Worker(command) for _ in range(count)]
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(count)
 
     def __enter__(self) -> WorkerPool:
         for worker in self._workers:
@@ -107,32 +118,27 @@ class WorkerPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for worker in self._workers:
-            worker.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._stop()  # or the threads would wait for their answers
+        self._threads.shutdown(wait=True)
+        self._stop()  # what a thread was just starting
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def measure(self, batch: Sequence[Knobs], cycle_limit: int | None) -> Iterator[Outcome]:
-        """The outcomes in the batch's order, each as soon as it and those before it are done."""
-        idle: SimpleQueue[Worker] = SimpleQueue()
+    def _stop(self) -> None:
         for worker in self._workers:
-            idle.put(worker)
+            worker.stop()
 
-        def one(knobs: Knobs) -> Outcome:
-            worker = idle.get()
-            try:
-                return worker.call({"knobs": knobs, "cycle_limit": cycle_limit})
-            finally:
-                idle.put(worker)
+    def submit(self, setting: Setting, knobs: Knobs, cycle_limit: int | None) -> Future[Outcome]:
+        """Have a candidate measured; first come, first served."""
+        job = {"setting": setting.to_json(), "knobs": knobs, "cycle_limit": cycle_limit}
+        return self._threads.submit(self._call, job)
 
-        pool = ThreadPoolExecutor(len(self._workers))
+    def _call(self, job: dict[str, Any]) -> Outcome:
+        worker = self._idle.get()
         try:
-            yield from pool.map(one, batch)
-        except BaseException:
-            for worker in self._workers:
-                worker.stop()  # or the threads would wait for their answers
-            raise
+            return worker.call(job)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            self._idle.put(worker)
 
 
 def _read_line(process: subprocess.Popen[bytes], timeout: float) -> bytes:

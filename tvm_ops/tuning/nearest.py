@@ -1,0 +1,138 @@
+"""What is known of tuned workloads that resemble a task: first candidates, and a fallback."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from tvm_ops.errors import InputError, UntunedWarning
+from tvm_ops.task import Knobs, Task, parse_task
+from tvm_ops.template import default_knobs, get_schedule
+from tvm_ops.tuning.log import Record, best, log_path, read_log, read_task
+from tvm_ops.tuning.space import knobs_id
+
+# Other loops, and often other sketches; between such workloads there is nothing to learn.
+_DECISIVE = ("kernel", "stride", "dilation", "block")
+_OTHER = 0.1  # for each other difference (padding, activation): decides between equal sizes
+
+
+def distance(a: Any, b: Any) -> float:
+    """Between workloads of one operator: the sum over their sizes of how often one doubles.
+
+    Infinite where kernel, stride, dilation or layout differ, or only one is grouped.
+    """
+    if (getattr(a, "groups", 1) == 1) != (getattr(b, "groups", 1) == 1):
+        return math.inf
+    total = 0.0
+    for field in fields(a):
+        mine, theirs = getattr(a, field.name), getattr(b, field.name)
+        if mine == theirs:
+            continue
+        if field.name in _DECISIVE:
+            return math.inf
+        sizes = type(mine) is int and type(theirs) is int
+        total += abs(math.log2(mine / theirs)) if sizes else _OTHER
+    return total
+
+
+def neighbours(task: Task, logs: Path) -> list[Record]:
+    """The best records of the tuned workloads that resemble the task, the nearest first.
+
+    Raises ``InputError`` for a log that cannot be read.
+    """
+    of_task: dict[str, list[Record]] = {}
+    for record in read_log(log_path(logs, task.target.name, task.operator)):
+        if record.target == task.target.name and record.task != task.key:
+            of_task.setdefault(record.task, []).append(record)
+    found = []
+    for key, records in of_task.items():
+        chosen = best(records)
+        with suppress(InputError):  # a key that is read no more is no reason to refuse this task
+            far = distance(task.workload, parse_task(task.operator, key, task.target).workload)
+            if chosen and far < math.inf:
+                found.append((far, key, chosen))
+    return [record for _far, _key, record in sorted(found, key=lambda entry: entry[:2])]
+
+
+def nearest_knobs(task: Task, logs: Path, n: int) -> list[Knobs]:
+    """The knobs of the up to ``n`` nearest tuned workloads whose knobs the task can have.
+
+    All different; raises ``InputError`` for a log that cannot be read.
+    """
+    return [knobs for knobs, _record in _adapted(task, logs, n)]
+
+
+def best_knobs(task: Task, logs: Path) -> tuple[Knobs, Record | None]:
+    """What to build the task with, and the record that it is from.
+
+    The best of its log; else, with an ``UntunedWarning``, that of the nearest tuned workload
+    (whose record names it), or the template's default and None.
+    Raises ``InputError`` for a log that cannot be read or has other knobs than the template.
+    """
+    record = best(read_task(log_path(logs, task.target.name, task.operator), task))
+    if record:
+        return record.knobs, record
+    knobs, record = untuned_knobs(task, logs)
+    source = f"knobs of the nearest one, {record.task}" if record else "default knobs"
+    message = f"{task.key} is not tuned for {task.target.name}: {source}"
+    warnings.warn(UntunedWarning(message), stacklevel=2)
+    return knobs, record
+
+
+def untuned_knobs(task: Task, logs: Path) -> tuple[Knobs, Record | None]:
+    """What ``best_knobs`` gives where the task's own records are not there."""
+    for knobs, record in _adapted(task, logs, 1):
+        return knobs, record
+    return default_knobs(task), None
+
+
+def _adapted(task: Task, logs: Path, n: int) -> Iterator[tuple[Knobs, Record]]:
+    seen: set[str] = set()
+    for record in neighbours(task, logs):
+        if len(seen) == n:
+            return
+        knobs = adapt(record.knobs, task)
+        if knobs and knobs_id(knobs) not in seen:
+            seen.add(knobs_id(knobs))
+            yield knobs, record
+
+
+def adapt(knobs: Knobs, task: Task) -> Knobs | None:
+    """The task's own options nearest to another workload's knobs; None where none is legal.
+
+    Where all nearest ones together are not legal, one knob may take another option.
+    """
+    template = get_schedule(task.operator)
+    space = template.space(task.workload, task.target)
+    if knobs.get("sketch") not in space:
+        return None
+    ranked = {
+        name: sorted(options, key=lambda option: _apart(knobs.get(name), option))
+        for name, options in space[knobs["sketch"]].items()
+    }
+    nearest = {"sketch": knobs["sketch"]} | {name: first for name, (first, *_) in ranked.items()}
+    changes = [
+        (_apart(knobs.get(name), option), nearest | {name: option})
+        for name, options in ranked.items()
+        for option in options[1:]
+    ]
+    for choice in [nearest, *(choice for _, choice in sorted(changes, key=lambda c: c[0]))]:
+        if template.legal(task.workload, task.target, choice):
+            return choice
+    return None
+
+
+def _apart(wanted: Any, option: Any) -> float:
+    """How far an option is from a wanted one: doublings of its numbers; a word is 1 apart."""
+    if wanted == option:
+        return 0.0
+    if isinstance(wanted, list) and isinstance(option, list) and len(wanted) == len(option):
+        return sum(_apart(a, b) for a, b in zip(wanted, option, strict=True))
+    if type(wanted) is type(option) is int:
+        return abs(math.log2((1 + wanted) / (1 + option)))
+    return 1.0 if type(wanted) is type(option) else 100.0

@@ -1,0 +1,34 @@
+"""What all trials of a session share; a worker is told it with each candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tvm_ops.targets import get_target
+from tvm_ops.task import Task, parse_task
+
+
+@dataclass(frozen=True)
+class Setting:
+    """``bound`` limits the largest error over the largest output; None is the operator's own.
+
+    ``rows``: only so many rows of the output are computed, see ``slices.py``; None is the whole.
+    """
+
+    task: Task
+    board: str
+    bound: float | None = None
+    rows: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which another process makes the same again."""
+        task = self.task
+        names = {"operator": task.operator, "key": task.key, "target": task.target.name}
+        return {**names, "board": self.board, "bound": self.bound, "rows": self.rows}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Setting:
+        """The inverse of ``to_json``."""
+        task = parse_task(values["operator"], values["key"], get_target(values["target"]))
+        return cls(task, values["board"], values["bound"], values["rows"])

@@ -1,0 +1,90 @@
+"""Candidates of one setting on their way through the workers into the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from tvm_ops.task import Knobs
+from tvm_ops.tuning import log
+from tvm_ops.tuning.log import Record
+from tvm_ops.tuning.measure import Outcome
+from tvm_ops.tuning.setting import Setting
+from tvm_ops.tuning.space import knobs_id
+from tvm_ops.tuning.workers import WorkerPool
+
+CUT_OFF = 1.5  # a candidate that takes this many times the best so far is not finished
+COLD_CYCLES = 1_000_000  # more, for the limit holds in the warm-up too, whose caches are cold
+
+
+class Trials:
+    """Starts candidates and gives back their records, in the order of the batches.
+
+    ``known`` are records of the same setting: what they have is not measured again. ``observer`` is
+    told each record, once, and whether it is new.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        pool: WorkerPool,
+        path: Path,
+        known: Sequence[Record],
+        observer: Callable[[Record, bool], None],
+    ) -> None:
+        self._setting, self._pool, self._path, self._observer = setting, pool, path, observer
+        self._known = {knobs_id(record.knobs): record for record in known}
+        self._running: dict[str, Future[Outcome]] = {}
+        self._told: set[str] = set()
+        self.best = log.best(known, setting.rows)
+
+    def start(self, batch: Sequence[Knobs]) -> None:
+        """One cycle limit for the batch, whoever is faster in it: the log does not depend on it."""
+        cycles = self.best.cycles if self.best else None
+        limit = int(CUT_OFF * cycles) + COLD_CYCLES if cycles else None
+        for knobs in batch:
+            name = knobs_id(knobs)
+            if name not in self._known and name not in self._running:
+                self._running[name] = self._pool.submit(self._setting, knobs, limit)
+
+    def finish(self, batch: Sequence[Knobs]) -> list[Record]:
+        """The records of a batch that was started, in its order; new ones are logged."""
+        return [self._finish(knobs) for knobs in batch]
+
+    def run(self, batch: Sequence[Knobs]) -> list[Record]:
+        """Start and finish."""
+        self.start(batch)
+        return self.finish(batch)
+
+    def is_new(self, knobs: Knobs) -> bool:
+        """Whether it was neither started nor known."""
+        name = knobs_id(knobs)
+        return name not in self._known and name not in self._running
+
+    def _finish(self, knobs: Knobs) -> Record:
+        name = knobs_id(knobs)
+        new = name not in self._known
+        if new:
+            self._known[name] = _record(self._setting, knobs, self._running[name].result())
+            log.append(self._path, [self._known[name]])
+        record = self._known[name]
+        if name not in self._told:
+            self._told.add(name)
+            if record.cost and (self.best is None or record.cost < (self.best.cost or 0)):
+                self.best = record
+            self._observer(record, new)
+        return record
+
+
+def _record(setting: Setting, knobs: Knobs, outcome: Outcome) -> Record:
+    return log.new_record(
+        setting.task,
+        knobs,
+        setting.board,
+        seconds=outcome.seconds,
+        cycles=outcome.cycles,
+        error=outcome.error,
+        max_error=outcome.max_error,
+        slice=setting.rows,
+    )
