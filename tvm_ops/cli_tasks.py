@@ -22,6 +22,8 @@ def tasks_of(arguments: Namespace) -> list[Task]:
         return [task for operator in operators for task in listed_tasks(operator, target)]
     tasks = []
     for key in arguments.workloads:
+        if arguments.workloads.count(key) > 1:
+            raise InputError(f"--workload {key} is given twice")
         operator = key.split("-")[0]
         tasks.append(parse_task(operator if operator in operators else operators[0], key, target))
     return tasks
