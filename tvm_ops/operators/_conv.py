@@ -1,4 +1,4 @@
-"""What the convolutions share: the workload, its key, the numpy reference, test data."""
+"""What the convolutions share: the workload, its key, layouts, the numpy reference, test data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Pair = tuple[int, int]
 Float64 = NDArray[np.float64]
 Array = NDArray[Any]
 
-_PAIRS = {"k": "kernel", "s": "stride", "p": "pad", "d": "dilation"}
-_FIELD = re.compile(r"(n|ci|co|h|w|g|k|s|p|d)(\d+)(?:x(\d+))?")
+_PAIRS = {"k": "kernel", "s": "stride", "p": "pad", "d": "dilation", "c": "block"}
+_FIELD = re.compile(r"(n|ci|co|h|w|g|k|s|p|d|c)(\d+)(?:x(\d+))?")
 
 
+BLOCKS = (1, 4, 8, 16)
 MAX_SIZE = 1 << 16
 MAX_ELEMENTS = 1 << 28  # of one tensor, 1 GiB: kernels index with 32 bits, padding included
 
@@ -30,7 +31,12 @@ class ConvWorkload:
     """A 2-d convolution of x[n, ci, h, w] with weights[co, ci / groups, kh, kw], plus bias[co].
 
     ``pad`` is symmetric, (rows, columns). The result is y[n, co, oh, ow] after ``activation``
-    (none, relu, relu6, hswish), which is relu in a key that names none.
+    (none, relu, relu6, hswish, prelu with slope[co]), which is relu in a key that names none. With
+    ``residual`` an array of y's shape is added before the activation.
+
+    ``block`` is the layout, as numbers of channels that lie together in x and in y (and residual):
+    1 is NCHW; c above 1 is NCHWc, array[n, channel / c, row, column, c], with zeros in the last
+    channels where c does not divide them.
     """
 
     n: int
@@ -44,6 +50,8 @@ class ConvWorkload:
     dilation: Pair = (1, 1)
     groups: int = 1
     activation: str = "relu"
+    residual: bool = False
+    block: Pair = (1, 1)
     dtype: ClassVar[str] = "f32"
 
     def __post_init__(self) -> None:
@@ -57,6 +65,10 @@ class ConvWorkload:
             "kernel, stride, dilation and groups must be at least 1",
         )
         self._require(min(self.pad) >= 0, "padding must not be negative")
+        self._require(
+            all(c in BLOCKS for c in self.block),
+            f"channels lie together in blocks of {', '.join(map(str, BLOCKS))}, not {self.block}",
+        )
         self._require(
             self.ci % self.groups == 0 and self.co % self.groups == 0,
             f"groups {self.groups} must divide ci {self.ci} and co {self.co}",
@@ -111,13 +123,35 @@ class ConvWorkload:
         return self.n, self.co, self.out_h, self.out_w
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """What the kernel takes, in this order; then y."""
+        slope = ("slope",) if self.activation == "prelu" else ()
+        return "x", "weights", "bias", *slope, *(("residual",) if self.residual else ())
+
+    @property
+    def kernel_input_shape(self) -> tuple[int, ...]:
+        """x as the kernel takes it."""
+        return blocked_shape(self.input_shape, self.block[0])
+
+    @property
+    def kernel_output_shape(self) -> tuple[int, ...]:
+        """y, and residual, in the kernel."""
+        return blocked_shape(self.output_shape, self.block[1])
+
+    @property
     def shape_key(self) -> str:
-        """``n1_ci64_h56_w56_co64_k3_s1_p1``; then, where not the default, ``_d2 _g4 _none``."""
+        """``n1_ci64_h56_w56_co64_k3_s1_p1``, then what is not the default.
+
+        ``_d2`` dilation, ``_g4`` groups, ``_none`` activation, ``_res`` residual, ``_c4`` block (or
+        ``_c1x4``: x, y).
+        """
         sizes = [f"n{self.n}", f"ci{self.ci}", f"h{self.h}", f"w{self.w}", f"co{self.co}"]
         pairs = [f"k{_pair(self.kernel)}", f"s{_pair(self.stride)}", f"p{_pair(self.pad)}"]
         rest = [f"d{_pair(self.dilation)}"] if self.dilation != (1, 1) else []
         rest += [f"g{self.groups}"] if self.groups != 1 else []
         rest += [self.activation] if self.activation != "relu" else []
+        rest += ["res"] if self.residual else []
+        rest += [f"c{_pair(self.block)}"] if self.block != (1, 1) else []
         return "_".join(sizes + pairs + rest)
 
     @classmethod
@@ -129,6 +163,8 @@ class ConvWorkload:
             value: Any = token
             if token in ACTIVATIONS:
                 name = "activation"
+            elif token == "res":
+                name, value = "residual", True
             elif match and (match[1] in _PAIRS or not match[3]):
                 name = _PAIRS.get(match[1], "groups" if match[1] == "g" else match[1])
                 value = (
@@ -156,8 +192,43 @@ def _pair(value: Pair) -> str:
     return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
 
 
-def conv_reference(w: ConvWorkload, x: Array, weights: Array, bias: Array) -> Float64:
+def blocked_shape(shape: tuple[int, int, int, int], c: int) -> tuple[int, ...]:
+    """The shape of an NCHW array in blocks of ``c`` channels."""
+    n, channels, h, w = shape
+    return shape if c == 1 else (n, -(-channels // c), h, w, c)
+
+
+def to_blocks(array: Array, c: int) -> Array:
+    """An NCHW array in blocks of ``c`` channels, zeros in the last ones; contiguous."""
+    if c == 1:
+        return np.ascontiguousarray(array)
+    n, channels, h, w = array.shape
+    padded = np.pad(array, ((0, 0), (0, -channels % c), (0, 0), (0, 0)))
+    return np.ascontiguousarray(padded.reshape(n, -1, c, h, w).transpose(0, 1, 3, 4, 2))
+
+
+def from_blocks(array: Array, channels: int) -> Array:
+    """The inverse of ``to_blocks``; an NCHW array is returned as it is."""
+    if array.ndim == 4:
+        return array
+    n, blocks, h, w, c = array.shape
+    return array.transpose(0, 1, 4, 2, 3).reshape(n, blocks * c, h, w)[:, :channels]
+
+
+def unpack_output(w: ConvWorkload, y: Array) -> Array:
+    """y[n, co, oh, ow] of what the kernel wrote."""
+    return from_blocks(y.reshape(w.kernel_output_shape), w.co)
+
+
+def pack_shared(w: ConvWorkload, arrays: dict[str, Array]) -> dict[str, Array]:
+    """Those of x and residual that are given, in the kernel's layouts."""
+    blocks = {"x": w.block[0], "residual": w.block[1]}
+    return {name: to_blocks(arrays[name], c) for name, c in blocks.items() if name in arrays}
+
+
+def conv_reference(w: ConvWorkload, arrays: dict[str, Array]) -> Float64:
     """y[n, co, oh, ow] in float64 from NCHW, OIHW and [co] arrays; numpy only."""
+    x, weights, bias = (arrays[name] for name in ("x", "weights", "bias"))
     (kh, kw), (sh, sw), (dh, dw) = w.kernel, w.stride, w.dilation
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (w.pad[0],) * 2, (w.pad[1],) * 2))
     grouped = weights.astype(np.float64).reshape(
@@ -172,13 +243,26 @@ def conv_reference(w: ConvWorkload, x: Array, weights: Array, bias: Array) -> Fl
             taps = split[..., rows, cols]
             y += np.einsum("ngchw,goc->ngohw", taps, grouped[..., i, j], optimize=True)
     y = y.reshape(w.output_shape) + bias.astype(np.float64)[None, :, None, None]
-    return activate(w.activation, y)
+    if w.residual:
+        y += arrays["residual"]
+    slope = arrays["slope"][None, :, None, None] if w.activation == "prelu" else None
+    return activate(w.activation, y, slope)
 
 
-def conv_data(w: ConvWorkload, seed: int = 0) -> tuple[Array, Array, Array]:
-    """Seeded x, weights, bias of float32; the weights are scaled so that outputs are of size 1."""
+def conv_data(w: ConvWorkload, seed: int = 0) -> dict[str, Array]:
+    """Seeded float32 arrays for ``w.arguments``, in NCHW, OIHW and [co].
+
+    The weights are scaled so that outputs are of size 1; slopes are those of a trained prelu.
+    """
     rng = np.random.default_rng(seed)
     fan_in = w.ci // w.groups * w.kernel[0] * w.kernel[1]
-    x = rng.standard_normal(w.input_shape, np.float32)
-    weights = rng.standard_normal(w.weights_shape, np.float32) / np.float32(np.sqrt(fan_in))
-    return x, weights, rng.standard_normal(w.co, np.float32)
+    arrays: dict[str, Array] = {
+        "x": rng.standard_normal(w.input_shape, np.float32),
+        "weights": rng.standard_normal(w.weights_shape, np.float32) / np.float32(np.sqrt(fan_in)),
+        "bias": rng.standard_normal(w.co, np.float32),
+    }
+    if w.activation == "prelu":
+        arrays["slope"] = rng.uniform(0, 0.5, w.co).astype(np.float32)
+    if w.residual:
+        arrays["residual"] = rng.standard_normal(w.output_shape, np.float32)
+    return arrays
