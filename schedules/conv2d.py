@@ -17,7 +17,12 @@ STRUCTURAL = {"rows": None}  # with the sketch, chooses another data flow; None:
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
-    """One group: ``pixels``, ``channels`` (vectors along them), ``direct``; more: ``grouped``."""
+    """One group: ``pixels``, ``channels`` (vectors along them), ``direct``; more: ``grouped``.
+
+    Empty for channels in blocks.
+    """
+    if w.block != (1, 1):
+        return {}
     if w.groups > 1:
         return {"grouped": direct.space(w, target)}
     matrix = {along: gemm.space(w, target, along) for along in ("pixels", "channels")}

@@ -30,7 +30,12 @@ _WEIGHTS_AS_TILES = 5  # streaming the transformed weights once costs as much as
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
-    """Sketches: ``packed`` (vectors along channels) and ``phased`` (vectors along tiles)."""
+    """Sketches: ``packed`` (vectors along channels) and ``phased`` (vectors along tiles).
+
+    Empty for channels in blocks.
+    """
+    if w.block != (1, 1):
+        return {}
     lanes = target.vector_lanes
     variants = [m for m in _VARIANTS if _work(w, m) <= _MAX_WORK * _least_work(w)]
     shapes = [t for t in _register_tiles(target) if any(_fits(w, target, m, t) for m in variants)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tvm_ops.bundle import write_bundle
-from tvm_ops.operators import get_operator
+from tvm_ops.operators import PARAMETERS, get_operator
 from tvm_ops.targets import get_target
 from tvm_ops.task import parse_task
 from tvm_ops.template import default_knobs
@@ -23,7 +23,8 @@ def entries(target: str):
 
 def weights_of(target: str):
     operator = get_operator("winograd_conv2d")
-    return {task.key: operator.data(task.workload, 7)[1:] for task, _ in entries(target)}
+    arrays = {task.key: operator.data(task.workload, 7) for task, _ in entries(target)}
+    return {key: {n: a for n, a in of.items() if n in PARAMETERS} for key, of in arrays.items()}
 
 
 def sound_bundle(path: Path) -> Path:

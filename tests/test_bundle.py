@@ -51,9 +51,9 @@ def test_what_is_in_it(sound: Path, tmp_path: Path) -> None:
     first = manifest["tasks"][0]
     assert first["knobs"] == knobs
     assert first["arguments"][0]["shape"] == list(task.workload.input_shape)
-    packed = get_operator(task.operator).pack_weights(
-        task.workload, knobs, weights_of("host")[task.key][0]
-    )
+    parts = get_operator(task.operator).pack(task.workload, knobs, weights_of("host")[task.key])
+    assert parts.keys() == {"weights", "bias"}
+    packed = parts["weights"]
     assert (bundle.folder / first["weights"]).read_bytes() == packed.tobytes()
     assert first["arguments"][1]["shape"] == list(packed.shape)
     for entry in manifest["files"]:
@@ -83,7 +83,7 @@ def test_the_example_runs(target: str, tmp_path: Path) -> None:
     )  # fmt: skip
     task = entries(target)[0][0]
     operator, w = get_operator(task.operator), task.workload
-    x = operator.data(w, 3)[0]
+    x = operator.data(w, 3)["x"]
     (tmp_path / "x").write_bytes(x.tobytes())
     files = [root / "weights" / f"{task.key}.{part}.bin" for part in ("weights", "bias")]
     emulator = [board.emulator, "-L", toolchain.sysroot(board)]
@@ -93,7 +93,7 @@ def test_the_example_runs(target: str, tmp_path: Path) -> None:
     )
     assert done.failure is None, done.stderr
     y = np.fromfile(tmp_path / "y", np.float32).reshape(w.output_shape)
-    expected = operator.reference(w, x, *weights_of(target)[task.key])
+    expected = operator.reference(w, {"x": x, **weights_of(target)[task.key]})
     assert largest_error(y, expected) <= operator.ERROR_BOUND * np.abs(expected).max()
     (tmp_path / "x").write_bytes(x.tobytes()[:-1])
     assert run_limited(["sh", "-c", script, "sh", *emulator, program, *files], timeout=60,
@@ -118,17 +118,17 @@ def test_packed_weights_are_used_when_it_runs(sound: Path, tmp_path: Path, monke
 
 def test_weights_of_a_file(tmp_path: Path) -> None:
     given = weights_of("host")
-    arrays = {f"{key}.weights": pair[0] for key, pair in given.items()}
-    arrays |= {f"{key}.bias": pair[1] for key, pair in given.items()}
+    arrays = {f"{key}.{name}": a for key, of in given.items() for name, a in of.items()}
     np.savez(tmp_path / "w.npz", **arrays)
     loaded = load_weights(tmp_path / "w.npz")
     assert loaded.keys() == given.keys()
-    for key, pair in given.items():
-        assert all((a == b).all() for a, b in zip(loaded[key], pair, strict=True))
-    arrays.pop(f"{KEYS[0]}.bias")
-    np.savez(tmp_path / "w.npz", **arrays)
-    with pytest.raises(InputError, match=r"needs KEY.weights and KEY.bias; see .*\.bias'"):
-        load_weights(tmp_path / "w.npz")
+    for key, of in given.items():
+        assert loaded[key].keys() == of.keys()
+        assert all((loaded[key][name] == of[name]).all() for name in of)
+    for odd in (f"{KEYS[0]}.residual", "weights", ".weights"):
+        np.savez(tmp_path / "w.npz", **arrays, **{odd: np.zeros(1)})
+        with pytest.raises(InputError, match=f"'{odd}' is none of KEY.weights, KEY.bias, KEY.slo"):
+            load_weights(tmp_path / "w.npz")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 no zip"])
@@ -140,11 +140,14 @@ def test_unreadable_weights(content: bytes, tmp_path: Path) -> None:
 
 def test_weights_that_do_not_fit(tmp_path: Path) -> None:
     good, path = weights_of("host"), tmp_path / "b.tar.gz"
-    kernel, bias = good[KEYS[0]]
+    kernel, bias = good[KEYS[0]]["weights"], good[KEYS[0]]["bias"]
+    both = {"weights": kernel, "bias": bias}
     cases = [
-        ({"conv-9": (kernel, bias)}, "weights of 'conv-9': no such task; the tasks are winograd"),
-        ({KEYS[0]: (kernel[:, :-1], bias)}, "weights have shape (6, 4, 3, 3)"),
-        ({KEYS[0]: (kernel, bias[:-1])}, "bias has shape (5,)"),
+        ({"conv-9": both}, "weights of 'conv-9': no such task; the tasks are winograd"),
+        ({KEYS[0]: both | {"weights": kernel[:, :-1]}}, "'weights' has shape (6, 4, 3, 3)"),
+        ({KEYS[0]: both | {"bias": bias[:-1]}}, "'bias' has shape (5,)"),
+        ({KEYS[0]: {"weights": kernel}}, "weights, bias needed; 'bias' is missing"),
+        ({KEYS[0]: both | {"slope": bias}}, "weights, bias needed; 'slope' is not one of them"),
     ]
     for weights, message in cases:
         with pytest.raises(InputError, match=re.escape(message)):

@@ -108,6 +108,7 @@ BAD_MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "odd shape": (lambda m: m["tasks"][0]["arguments"][0].update(shape=[-1]), "each of 'tasks'"),
     "far weights": (lambda m: m["tasks"][0].update(weights="../../x"), "'weights' has to be"),
     "odd weights": (lambda m: m["tasks"][0].update(weights=[1]), "'weights' has to be"),
+    "far slope": (lambda m: m["tasks"][0].update(slope="lib/x"), "'slope' has to be one of"),
     "no files": (lambda m: m.pop("files"), "'files' has to be a list"),
     "odd file": (lambda m: m["files"].append({"path": "bin/x"}), "each of 'files' has to have"),
     "odd checksum": (lambda m: m["files"][0].update(sha256="0"), "each of 'files' has to have"),
@@ -257,6 +258,12 @@ def test_knobs_that_do_not_fit(sound: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match=re.escape("'weights' (1, 2) does not fit its knobs")):
         run_bundle(pack(files, tmp_path / "bad.tar.gz"), check=True)
+    for odd in ({"shape": [1, 6, 6, 8]}, {"shape": [1 << 60]}, {"dtype": "float"}, {"dtype": "?x"}):
+        files = with_manifest(
+            unpacked(sound), lambda m, odd=odd: m["tasks"][0]["arguments"][-1].update(odd)
+        )
+        with pytest.raises(InputError, match=r"the manifest's 'y' .* does not fit its knobs"):
+            run_bundle(pack(files, tmp_path / "bad.tar.gz"), check=True)
 
 
 def test_more_after_the_end(sound: Path, tmp_path: Path) -> None:

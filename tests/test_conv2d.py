@@ -47,18 +47,20 @@ def test_weights_are_packed_in_the_order_of_use() -> None:
     w = conv2d.Workload(1, 6, 5, 5, 10, (3, 2), groups=2)
     weights = np.arange(10 * 3 * 6, dtype=np.float32).reshape(w.weights_shape)
     knobs = {"sketch": "grouped", "lanes": 4, "tile": [1, 4, 4], "blocks_rows": 1}
-    packed = conv2d.pack_weights(w, knobs, weights)
+    arrays = {"weights": weights, "bias": np.arange(10, dtype=np.float32)}
+    parts = conv2d.pack(w, knobs, arrays)
+    packed = parts["weights"]
     assert packed.shape == (2, 2, 3, 3, 2, 4)
     assert packed[1, 0, 2, 1, 0, 3] == weights[5 + 3, 2, 1, 0]
     assert packed[1, 1, 0, 0, 1, 0] == weights[5 + 4, 0, 0, 1]
     assert not packed[:, 1, ..., 1:].any()
-    bias = conv2d.pack_bias(w, knobs, np.arange(10, dtype=np.float32))
-    assert bias.tolist() == [0, 1, 2, 3, 4, 0, 0, 0, 5, 6, 7, 8, 9, 0, 0, 0]
+    assert parts["bias"].tolist() == [0, 1, 2, 3, 4, 0, 0, 0, 5, 6, 7, 8, 9, 0, 0, 0]
 
 
 def test_arrays_of_another_shape_are_refused() -> None:
     w = conv2d.WORKLOADS[0]
-    with pytest.raises(InputError, match="weights have shape"):
-        conv2d.pack_weights(w, {}, np.zeros((1, 2), np.float32))
-    with pytest.raises(InputError, match="bias has shape"):
-        conv2d.pack_bias(w, {}, np.zeros(3, np.float32))
+    for name in ("x", "weights", "bias"):
+        with pytest.raises(InputError, match=f"'{name}' has shape"):
+            conv2d.pack(w, {}, {name: np.zeros((1, 2), np.float32)})
+    with pytest.raises(InputError, match=r"'slope' is no argument; .* has x, weights, bias"):
+        conv2d.pack(w, {}, {"slope": np.zeros(w.co, np.float32)})

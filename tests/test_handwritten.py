@@ -19,7 +19,6 @@ from tvm_ops import toolchain
 from tvm_ops.boards import get_board
 from tvm_ops.errors import InputError
 from tvm_ops.operators._conv import ConvWorkload, conv_data, conv_reference
-from tvm_ops.operators._epilogue import ACTIVATIONS
 from tvm_ops.peers import handwritten
 from tvm_ops.peers.convolution import Convolution
 from tvm_ops.targets import get_target
@@ -113,7 +112,7 @@ class Driver:
     def run(self, case):
         arrays = conv_data(case.workload)
         assert self.ask(header(*case)) == OK
-        self.send(b"".join(array.tobytes() for array in arrays))
+        self.send(b"".join(array.tobytes() for array in arrays.values()))
         shape = case.workload.output_shape
         return np.frombuffer(self.read(4 * int(np.prod(shape))), "<f4").reshape(shape)
 
@@ -125,7 +124,7 @@ class Driver:
 
     def check(self, case):
         y = self.run(case)
-        expected = conv_reference(case.workload, *conv_data(case.workload))
+        expected = conv_reference(case.workload, conv_data(case.workload))
         bound = BOUND[case.function] * max(1.0, np.abs(expected).max())
         assert np.abs(y - expected).max() <= bound, case
 
@@ -186,7 +185,7 @@ def test_random_shapes(native, function):
         pad = (max(ph, -((h - reach[0]) // 2)), max(pw, -((w - reach[1]) // 2)))
         groups = draw(st.integers(1, 4)) if function == "conv2d" else 1
         ci, co = groups * draw(st.integers(1, 20)), groups * draw(st.integers(1, 20))
-        activation = draw(st.sampled_from(ACTIVATIONS))
+        activation = draw(st.sampled_from(handwritten.ACTIVATIONS))
         workload = ConvWorkload(
             draw(st.integers(1, 2)), ci, h, w, co, kernel, stride, pad, dilation, groups, activation
         )
@@ -238,7 +237,7 @@ def test_peer_on_this_machine():
     assert result.why_not is None
     assert len(result.seconds) == 2 and min(result.seconds) > 0
     assert result.cycles is None
-    assert np.abs(result.output - conv_reference(task.workload, *data)).max() < 1e-5
+    assert np.abs(result.output - conv_reference(task.workload, data)).max() < 1e-5
 
 
 def test_peer_on_the_modelled_board():
@@ -251,7 +250,7 @@ def test_peer_on_the_modelled_board():
     # 0.8 MMAC: below the time of one multiply-add a cycle, above what the core could do at best.
     assert task.workload.macs / 16 < first.cycles < task.workload.macs
     assert first.seconds == [first.cycles / get_target("rpi4").clock_ghz / 1e9]
-    assert np.abs(first.output - conv_reference(task.workload, *data)).max() < 1e-4
+    assert np.abs(first.output - conv_reference(task.workload, data)).max() < 1e-4
 
 
 def test_peer_says_what_it_cannot():

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +35,7 @@ CONVOLUTIONS = {
 
 
 def relative_error(y, workload, data):
-    expected = conv2d.reference(workload, *data)
+    expected = conv2d.reference(workload, data)
     assert y.shape == expected.shape
     return np.abs(y - expected).max() / np.abs(expected).max()
 
@@ -142,6 +143,8 @@ def test_peers_say_what_they_cannot_run(name):
     result = peer.measure(other, board, conv2d.data(workload))
     assert (result.seconds, result.output) == ([], None)
     assert "conv2d" in result.why_not
+    added = Task("conv2d", replace(workload, residual=True), get_target("rpi4"))
+    assert peer.why_not(added) == "the peers are not set up for a residual"
     armv7 = Task("conv2d", workload, get_target("rpi4-armv7"))
     assert "ARMv7" in peer.measure(armv7, board, conv2d.data(workload)).why_not
 
@@ -150,7 +153,7 @@ def test_only_host_has_waiting_peers():
     task = Task("conv2d", CONVOLUTIONS["winograd"], get_target("rpi4"))
     with (
         pytest.raises(InputError, match="host only"),
-        get_peer("ncnn").start(task, SimpleNamespace(name="modelled"), ()),
+        get_peer("ncnn").start(task, SimpleNamespace(name="modelled"), {}),
     ):
         pass
 
@@ -170,11 +173,16 @@ def test_an_operator_lost_in_the_librarys_own_time_is_not_timed():
 
 def test_onnx_runtime_is_timed_without_its_layout_conversions(tmp_path):
     workload = conv2d.Workload(1, 64, 8, 8, 64)
-    arrays = dict(zip(("x", "weights", "bias"), conv2d.data(workload), strict=True))
+    arrays = conv2d.data(workload)
     get_peer("onnxruntime").write_network(Convolution.of(workload), arrays, tmp_path, HOST)
     kinds = [node.op_type for node in onnx.load(tmp_path / "network.onnx").graph.node]
     assert len(kinds) == 1
     assert "Conv" in kinds[0]
+
+
+def test_the_layout_of_ours_is_none_of_theirs():
+    workload = CONVOLUTIONS["uneven"]
+    assert Convolution.of(replace(workload, block=(4, 8))) == Convolution.of(workload)
 
 
 def test_trivial_network_of_a_convolution():

@@ -23,13 +23,9 @@ WORKLOADS = [
 ]
 
 
-def arrays(workload):
-    return dict(zip(("x", "weights", "bias"), conv_data(workload), strict=True))
-
-
 def measure(workloads):
     tasks = [Task("conv2d", workload, RPI4) for workload in workloads]
-    data = [arrays(workload) for workload in workloads]
+    data = [conv_data(workload) for workload in workloads]
     return get_peer("ncnn").measure_all(tasks, get_board("modelled", RPI4), data)
 
 
@@ -39,7 +35,7 @@ def test_a_job_does_not_depend_on_the_others():
     assert together[2].cycles == pytest.approx(last.cycles, rel=5e-3)
     for workload, result in zip(WORKLOADS, together, strict=True):
         assert result.why_not is None
-        expected = conv_reference(workload, *conv_data(workload))
+        expected = conv_reference(workload, conv_data(workload))
         assert np.abs(result.output - expected).max() < 1e-3 * np.abs(expected).max()
 
 
@@ -47,7 +43,7 @@ def test_what_a_peer_cannot_run_costs_the_others_nothing():
     armv7 = Task("conv2d", WORKLOADS[0], get_target("rpi4-armv7"))
     tasks = [armv7, Task("conv2d", WORKLOADS[1], RPI4)]
     board = SimpleNamespace(name="emulated")
-    data = [arrays(workload) for workload in WORKLOADS[:2]]
+    data = [conv_data(workload) for workload in WORKLOADS[:2]]
     results = get_peer("ncnn").measure_all(tasks[::-1], board, data[::-1])
     assert results[0].output is not None
     assert "ARMv7" in results[1].why_not

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.candidates import random_knobs
 from tvm_ops.operators import conv2d, winograd_conv2d
-from tvm_ops.operators._epilogue import ACTIVATIONS
+from tvm_ops.peers.handwritten import ACTIVATIONS
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task
 from tvm_ops.template import default_knobs

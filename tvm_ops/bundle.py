@@ -27,14 +27,15 @@ from tvm_ops.bundle_manifest import FORMAT, MANIFEST
 from tvm_ops.bundle_reader import Bundle, open_bundle
 from tvm_ops.c_source import Kernel
 from tvm_ops.errors import InputError
-from tvm_ops.operators import get_operator
+from tvm_ops.operators import PARAMETERS, get_operator
 from tvm_ops.targets import Target
 from tvm_ops.task import Task
 
 __all__ = ["Bundle", "load_weights", "open_bundle", "write_bundle"]
 
-Weights = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
-"""Task key to (weights, bias), as the operator's ``pack_weights`` and ``pack_bias`` take them."""
+Weights = Mapping[str, Mapping[str, NDArray[Any]]]
+"""Task key to those of its arguments that are parameters, by name, as the operator's ``pack`` takes
+them: weights, bias, of a prelu slope."""
 
 
 def write_bundle(
@@ -47,7 +48,8 @@ def write_bundle(
     """Build the tasks and write the bundle; ``path`` appears only when it is complete.
 
     ``name`` is the library's, by default made from the file's. Raises ``InputError`` for entries
-    that ``build_library`` refuses, for weights of a task that is not there or of a wrong shape.
+    that ``build_library`` refuses, for weights of a task that is not there, for a parameter that is
+    missing, is too many, or has a wrong shape.
     """
     path = Path(path)
     name = name or library_name(path)
@@ -73,36 +75,51 @@ def library_name(path: Path) -> str:
     return stem if re.match(r"[A-Za-z]", stem) else f"ops_{stem}"
 
 
-def load_weights(path: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
-    """An .npz with arrays ``KEY.weights`` and ``KEY.bias`` for each task key.
+def load_weights(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
+    """An .npz with arrays ``KEY.weights``, ``KEY.bias`` and, of a prelu, ``KEY.slope``.
 
-    Raises ``InputError`` if it cannot be read or if one of a pair is missing.
+    Raises ``InputError`` if it cannot be read, or for an array of another name.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"weights {path}: no readable .npz file ({error})") from None
-    keys = {name.rpartition(".")[0] for name in arrays}
-    expected = {f"{key}.{part}" for key in keys for part in ("weights", "bias")}
-    if set(arrays) != expected:
-        odd = min(set(arrays) ^ expected)
-        raise InputError(f"weights {path}: each task needs KEY.weights and KEY.bias; see '{odd}'")
-    return {key: (arrays[f"{key}.weights"], arrays[f"{key}.bias"]) for key in keys}
+    weights: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, array in arrays.items():
+        key, _, parameter = name.rpartition(".")
+        if parameter not in PARAMETERS or not key:
+            known = ", ".join(f"KEY.{p}" for p in PARAMETERS)
+            raise InputError(f"weights {path}: '{name}' is none of {known}")
+        weights.setdefault(key, {})[parameter] = array
+    return weights
 
 
 def _pack(entries: Sequence[Entry], weights: Weights) -> dict[str, NDArray[Any]]:
     """Path in the bundle to packed array."""
     tasks = {task.key: (task, knobs) for task, knobs in entries}
-    packed = {}
-    for key, (kernel, bias) in weights.items():
+    packed: dict[str, NDArray[Any]] = {}
+    for key, arrays in weights.items():
         if key not in tasks:
             raise InputError(f"weights of '{key}': no such task; the tasks are {', '.join(tasks)}")
         task, knobs = tasks[key]
-        operator = get_operator(task.operator)
-        packed[f"weights/{key}.weights.bin"] = operator.pack_weights(task.workload, knobs, kernel)
-        packed[f"weights/{key}.bias.bin"] = operator.pack_bias(task.workload, knobs, bias)
+        expected = [name for name in task.workload.arguments if name in PARAMETERS]
+        odd = sorted(set(arrays) ^ set(expected))
+        if odd:
+            what = "missing" if odd[0] in expected else "not one of them"
+            raise InputError(
+                f"weights of {key}: {', '.join(expected)} needed; '{odd[0]}' is {what}"
+            )
+        try:
+            parts = get_operator(task.operator).pack(task.workload, knobs, dict(arrays))
+        except InputError as error:
+            raise InputError(f"weights of {key}: {error}") from None
+        packed |= {_place(key, name): array for name, array in parts.items()}
     return packed
+
+
+def _place(key: str, parameter: str) -> str:
+    return f"weights/{key}.{parameter}.bin"
 
 
 def _collect(library: Library, target: Target, root: Path) -> None:
@@ -163,10 +180,8 @@ def _task(task: Task, kernel: Kernel, packed: set[str]) -> dict[str, Any]:
         ],
         "knobs": kernel.knobs,
     }
-    for part in ("weights", "bias"):
-        if f"weights/{task.key}.{part}.bin" in packed:
-            facts[part] = f"weights/{task.key}.{part}.bin"
-    return facts
+    places = {name: _place(task.key, name) for name in PARAMETERS}
+    return facts | {name: place for name, place in places.items() if place in packed}
 
 
 def _file(root: Path, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tvm_ops.errors import InputError
+from tvm_ops.operators import PARAMETERS
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -65,9 +66,9 @@ def _check_tasks(tasks: Any, files: Mapping[str, Any]) -> None:
         fits = fits and len(task["arguments"]) > 0 and all(map(_is_argument, task["arguments"]))
         fields = "key, operator, symbol, macs, knobs and arguments"
         _require(fits, f"each of 'tasks' has to have {fields}")
-        for part in ("weights", "bias"):
-            listed = part not in task or (isinstance(task[part], str) and task[part] in files)
-            _require(listed, f"'{part}' has to be one of 'files'")
+        for name in PARAMETERS:
+            listed = name not in task or (isinstance(task[name], str) and task[name] in files)
+            _require(listed, f"'{name}' has to be one of 'files'")
 
 
 def _is_argument(value: Any) -> bool:

@@ -153,7 +153,8 @@ def _bundle(verbs: Verbs) -> None:
         "--weights",
         type=Path,
         metavar="FILE.npz",
-        help="arrays KEY.weights and KEY.bias to pack into it (default: none)",
+        help="arrays KEY.weights, KEY.bias and, of a prelu, KEY.slope to pack into it "
+        "(default: none)",
     )
     add_json(parser)
 

@@ -26,7 +26,7 @@ from tvm_ops.peers import PEERS, PeerResult, get_peer
 from tvm_ops.peers.process import PeerFailed
 from tvm_ops.task import Knobs, Task
 from tvm_ops.tuning import log
-from tvm_ops.tuning.measure import Measurer, Outcome
+from tvm_ops.tuning.measure import Array, Measurer, Outcome
 from tvm_ops.tuning.nearest import best_knobs, untuned_knobs
 
 HOST_ROUNDS = 9  # interleaved; the median of what each has measured counts
@@ -168,10 +168,10 @@ def _once(measurer: Measurer, kernels: dict[str, Knobs], peers: list[str], repor
         report(f"{task.key}: {name}")
         return get_peer(name).measure(task, measurer.board, measurer.arrays)
 
-    def ours(name: str) -> tuple[Outcome, Any]:
+    def ours(name: str) -> tuple[Outcome, Array | None]:
         report(f"{task.key}: {name}")
         result = measurer.execute(_program(measurer, name, kernels[name]), kernels[name])
-        return measurer.judge(result), result.outputs.get("y")
+        return measurer.judge(result), measurer.output(result)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         measured, others = pool.map(ours, kernels), pool.map(peer, peers)
@@ -215,7 +215,7 @@ def _interleaved(
         bad = next((o for o in judged if o.error), None)
         seconds = [s for o in judged for s in o.seconds]
         outcomes.append(bad or Outcome(seconds, None, judged[0].max_error))
-    y = runs[OURS][0].outputs.get("y")
+    y = measurer.output(runs[OURS][0])
     ours, untuned = (_our_entry(n, o, measurer) for n, o in zip(kernels, outcomes, strict=True))
     return Row(task, ours, untuned, [_peer_entry(results[name], y) for name in peers])
 
@@ -235,10 +235,10 @@ def _our_entry(name: str, outcome: Outcome, measurer: Measurer) -> Entry:
     return Entry(name, None, seconds, outcome.cycles, error, why_not)
 
 
-def _peer_entry(result: PeerResult, y: Any) -> Entry:
+def _peer_entry(result: PeerResult, y: Array | None) -> Entry:
     error = None
     if result.output is not None and y is not None:
-        error = float(np.abs(result.output.reshape(y.shape) - y).max())
+        error = float(np.abs(result.output - y).max())
     seconds = statistics.median(result.seconds) if result.seconds else None
     return Entry(result.name, result.version, seconds, result.cycles, error, result.why_not)
 

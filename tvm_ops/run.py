@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ from numpy.typing import NDArray
 from tvm_ops.boards import Board, get_board
 from tvm_ops.bundle_reader import Bundle, open_bundle
 from tvm_ops.errors import InputError
-from tvm_ops.operators import get_operator
+from tvm_ops.operators import PARAMETERS, get_operator
 from tvm_ops.targets import Target
-from tvm_ops.task import Task, parse_task
+from tvm_ops.task import parse_task
 
 SEED = 0
 TIMEOUT = 300.0  # seconds for one task
@@ -74,27 +76,19 @@ def _run_task(
     bundle: Bundle, facts: dict[str, Any], board: Board, check: bool, threads: int, repeat: int
 ) -> Row:
     key = facts["key"]
-    inputs: dict[str, NDArray[Any] | Path] = {}
-    output, expected = None, None
-    if check:
-        inputs, expected = _known_case(facts, bundle.target)
-        last = facts["arguments"][-1]
-        output = (last["name"], tuple(last["shape"]), last["dtype"])
-    else:
-        for name in ("weights", "bias"):
-            if name in facts:
-                inputs[name] = bundle.folder / facts[name]
+    case = _Case.of(facts, bundle.target) if check else None
+    given = {name: bundle.folder / facts[name] for name in PARAMETERS if name in facts}
     result = board.run(
-        bundle.bench, task=key, inputs=inputs, output=output, repeat=repeat, threads=threads,
-        timeout=TIMEOUT,
+        bundle.bench, task=key, inputs=case.inputs if case else given,
+        output=case.output if case else None, repeat=repeat, threads=threads, timeout=TIMEOUT,
     )  # fmt: skip
     ms = statistics.median(result.seconds) * 1e3 if result.seconds else None
     cycles = int(statistics.median(result.cycles)) if result.cycles else None
     rate = facts["macs"] / cycles if cycles else None
     error, worst, bound = result.error, None, None
-    if error is None and output is not None and expected is not None:
-        bound = get_operator(facts["operator"]).ERROR_BOUND * float(np.abs(expected).max())
-        worst = largest_error(result.outputs[output[0]], expected)
+    if case and error is None:
+        bound = get_operator(facts["operator"]).ERROR_BOUND * float(np.abs(case.expected).max())
+        worst = largest_error(case.unpack(result.outputs[case.output[0]]), case.expected)
         if not worst <= bound:
             error = f"wrong result: largest error {worst:.3g}, allowed {bound:.3g}"
     return Row(key, board.label, ms, cycles, rate, worst, bound, error)
@@ -106,29 +100,46 @@ def largest_error(result: NDArray[Any], expected: NDArray[Any]) -> float:
     return float(np.nan_to_num(difference, nan=np.inf, posinf=np.inf).max())
 
 
-def _known_case(
-    facts: dict[str, Any], target: Target
-) -> tuple[dict[str, NDArray[Any] | Path], NDArray[Any]]:
-    """Seeded inputs in the kernel's layouts, and the float64 result."""
-    task = parse_task(facts["operator"], facts["key"], target)
-    operator, w, knobs = get_operator(task.operator), task.workload, facts["knobs"]
-    x, weights, bias = operator.data(w, SEED)
-    try:
-        packed = {
-            "x": x,
-            "weights": operator.pack_weights(w, knobs, weights),
-            "bias": operator.pack_bias(w, knobs, bias),
-        }
-    except (KeyError, TypeError, IndexError, AttributeError, ZeroDivisionError) as error:
-        raise InputError(f"{task.key}: the manifest's knobs do not fit ({error!r})") from None
-    _check_arguments(task, facts, packed)
-    return dict(packed), operator.reference(w, x, weights, bias)
+@dataclass(frozen=True)
+class _Case:
+    """Seeded inputs in the kernel's layouts, the float64 result, and how to compare with it."""
 
+    inputs: dict[str, NDArray[Any]]
+    output: tuple[str, tuple[int, ...], str]
+    expected: NDArray[Any]
+    unpack: Callable[[NDArray[Any]], NDArray[Any]]
 
-def _check_arguments(task: Task, facts: dict[str, Any], packed: dict[str, NDArray[Any]]) -> None:
-    """The manifest's shapes have to be those that its knobs give."""
-    for argument in facts["arguments"][:-1]:
-        name, shape = argument["name"], tuple(argument["shape"])
-        given = packed.get(name)
-        if given is None or given.shape != shape or given.dtype != argument["dtype"]:
+    @classmethod
+    def of(cls, facts: dict[str, Any], target: Target) -> _Case:
+        """Raises ``InputError`` where the manifest's knobs and shapes do not fit each other."""
+        task = parse_task(facts["operator"], facts["key"], target)
+        operator, w, knobs = get_operator(task.operator), task.workload, facts["knobs"]
+        arrays = operator.data(w, SEED)
+        try:
+            packed = operator.pack(w, knobs, arrays)
+        except (KeyError, TypeError, IndexError, AttributeError, ZeroDivisionError) as error:
+            raise InputError(f"{task.key}: the manifest's knobs do not fit ({error!r})") from None
+        *given, last = facts["arguments"]
+        output = last["name"], tuple(last["shape"]), last["dtype"]
+        case = cls(
+            packed, output, operator.reference(w, arrays), partial(operator.unpack_output, w)
+        )
+        odd = [a for a in given if not _fits(a, packed)] + [last] * (not case.fits_output())
+        if odd:
+            name, shape = odd[0]["name"], tuple(odd[0]["shape"])
             raise InputError(f"{task.key}: the manifest's '{name}' {shape} does not fit its knobs")
+        return case
+
+    def fits_output(self) -> bool:
+        """Whether an array of the manifest's shape is what the operator can unpack."""
+        try:
+            y = np.empty(self.output[1], self.output[2])
+            return y.dtype == np.float32 and self.unpack(y).shape == self.expected.shape
+        except (ValueError, TypeError, MemoryError):
+            return False
+
+
+def _fits(argument: dict[str, Any], packed: dict[str, NDArray[Any]]) -> bool:
+    array = packed.get(argument["name"])
+    shape, dtype = tuple(argument["shape"]), argument["dtype"]
+    return array is not None and (array.shape, str(array.dtype)) == (shape, dtype)

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import schedules
+from tvm_ops.errors import InputError
 from tvm_ops.operators import get_operator
 from tvm_ops.task import Knobs, Task
 
@@ -24,8 +25,11 @@ def get_schedule(operator: str) -> ModuleType:
 
 
 def default_knobs(task: Task) -> Knobs:
-    """What an untuned task is built with."""
-    knobs: Knobs = get_schedule(task.operator).default(task.workload, task.target)
+    """What an untuned task is built with; raises ``InputError`` if the template has no sketch."""
+    template = get_schedule(task.operator)
+    if not template.space(task.workload, task.target):
+        raise InputError(f"{task.key}: {task.operator} has no sketch for this workload")
+    knobs: Knobs = template.default(task.workload, task.target)
     return knobs
 
 
@@ -40,6 +44,6 @@ def instantiate(task: Task, knobs: Knobs) -> Any:
 
 
 def kernel_arguments(task: Task, knobs: Knobs) -> list[tuple[str, tuple[int, ...], str]]:
-    """Name, shape and type of what the kernel takes: x, packed weights, packed bias, y."""
+    """Name, shape and type of what the kernel takes: the workload's arguments, packed, and y."""
     func = get_operator(task.operator).compute(task.workload, knobs)
     return [(b.name, tuple(int(s) for s in b.shape), str(b.dtype)) for b in func.params]

@@ -1,7 +1,13 @@
 """Operators: one module each, found by name; a file here and one in ``schedules/`` make one.
 
-A module X has ``Workload``, ``WORKLOADS``, ``compute``, ``reference``, ``pack_weights``,
-``pack_bias`` and ``ERROR_BOUND``; names that start with an underscore are shared parts.
+Names that start with an underscore are shared parts. A module X has ``Workload``, ``WORKLOADS``,
+``ERROR_BOUND`` and, for the arrays that ``workload.arguments`` names,
+
+- ``data(w, seed)``: them all, in the layouts of the literature, such as NCHW and OIHW;
+- ``reference(w, arrays)``: y in float64, in such a layout, with numpy only;
+- ``pack(w, knobs, arrays)``: those of them that are given, as the kernel takes them;
+- ``unpack_output(w, y)``: what the kernel wrote, in ``reference``'s layout;
+- ``compute(w, knobs)``: the PrimFunc of the same parameters in the same order, then y.
 """
 
 from __future__ import annotations
@@ -11,6 +17,9 @@ import pkgutil
 from types import ModuleType
 
 from tvm_ops.errors import InputError
+
+PARAMETERS = ("weights", "bias", "slope")
+"""Arguments that are a trained network's, the same in each call: what a bundle may carry."""
 
 
 def operator_names() -> list[str]:

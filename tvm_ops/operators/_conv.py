@@ -129,6 +129,18 @@ class ConvWorkload:
         return "x", "weights", "bias", *slope, *(("residual",) if self.residual else ())
 
     @property
+    def array_shapes(self) -> dict[str, tuple[int, ...]]:
+        """NCHW, OIHW and [co] shapes of ``arguments``."""
+        shapes: dict[str, tuple[int, ...]] = {
+            "x": self.input_shape,
+            "weights": self.weights_shape,
+            "bias": (self.co,),
+            "slope": (self.co,),
+            "residual": self.output_shape,
+        }
+        return {name: shapes[name] for name in self.arguments}
+
+    @property
     def kernel_input_shape(self) -> tuple[int, ...]:
         """x as the kernel takes it."""
         return blocked_shape(self.input_shape, self.block[0])
@@ -221,9 +233,19 @@ def unpack_output(w: ConvWorkload, y: Array) -> Array:
 
 
 def pack_shared(w: ConvWorkload, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Those of x and residual that are given, in the kernel's layouts."""
+    """Those of x and residual that are given, in the kernel's layouts.
+
+    Raises ``InputError`` for any array that the workload does not have, or of another shape.
+    """
+    for name, array in arrays.items():
+        expected = w.array_shapes.get(name)
+        if expected is None:
+            raise InputError(f"'{name}' is no argument; {w.shape_key} has {', '.join(w.arguments)}")
+        if array.shape != expected:
+            raise InputError(f"'{name}' has shape {array.shape}, {w.shape_key} has {expected}")
     blocks = {"x": w.block[0], "residual": w.block[1]}
-    return {name: to_blocks(arrays[name], c) for name, c in blocks.items() if name in arrays}
+    given = {name: c for name, c in blocks.items() if name in arrays}
+    return {name: to_blocks(arrays[name], c).astype(np.float32) for name, c in given.items()}
 
 
 def conv_reference(w: ConvWorkload, arrays: dict[str, Array]) -> Float64:

@@ -20,14 +20,16 @@ _FIELD = re.compile(r"(n|ci|co)(\d+)")
 class DenseWorkload:
     """y[n, co] = ``activation``(x[n, ci] · weights[co, ci] + bias[co]), float32.
 
-    ``activation`` is none, relu, relu6 or hswish; relu in a key that names none. Raises
-    ``InputError`` for sizes that are no layer's.
+    ``activation`` is none, relu, relu6, hswish or prelu with slope[co]; relu in a key that names
+    none. With ``residual`` an array[n, co] is added before the activation. Raises ``InputError``
+    for sizes that are no layer's.
     """
 
     n: int
     ci: int
     co: int
     activation: str = "relu"
+    residual: bool = False
     dtype: ClassVar[str] = "f32"
 
     def __post_init__(self) -> None:
@@ -63,9 +65,23 @@ class DenseWorkload:
         return self.n, self.co
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """What the kernel takes, in this order; then y."""
+        slope = ("slope",) if self.activation == "prelu" else ()
+        return "x", "weights", "bias", *slope, *(("residual",) if self.residual else ())
+
+    @property
+    def array_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of ``arguments`` as the reference takes them."""
+        shapes: dict[str, tuple[int, ...]] = {"x": self.input_shape, "weights": self.weights_shape}
+        shapes |= {"bias": (self.co,), "slope": (self.co,), "residual": self.output_shape}
+        return {name: shapes[name] for name in self.arguments}
+
+    @property
     def shape_key(self) -> str:
-        """``n1_ci2048_co1000``; then, where it is not relu, the activation: ``_none``."""
+        """``n1_ci2048_co1000``; then what is not the default: ``_none`` activation, ``_res``."""
         rest = [self.activation] if self.activation != "relu" else []
+        rest += ["res"] if self.residual else []
         return "_".join([f"n{self.n}", f"ci{self.ci}", f"co{self.co}", *rest])
 
     @classmethod
@@ -74,9 +90,15 @@ class DenseWorkload:
         values: dict[str, Any] = {}
         for token in text.split("_"):
             match = _FIELD.fullmatch(token)
-            if token not in ACTIVATIONS and not match:
+            value: Any = token
+            if match:
+                name, value = match[1], int(match[2])
+            elif token == "res":
+                name, value = "residual", True
+            elif token in ACTIVATIONS:
+                name = "activation"
+            else:
                 raise InputError(f"workload '{text}': '{token}' is no field of a dense layer's key")
-            name, value = (match[1], int(match[2])) if match else ("activation", token)
             if name in values:
                 raise InputError(f"workload '{text}': '{name}' is given twice")
             values[name] = value
@@ -87,14 +109,27 @@ class DenseWorkload:
 
 
 def dense_reference(w: DenseWorkload, arrays: dict[str, Array]) -> Float64:
-    """y[n, co] in float64 from x[n, ci], weights[co, ci] and bias[co]; numpy only."""
+    """y[n, co] in float64 from x[n, ci], weights[co, ci] and [co] arrays; numpy only."""
     x, weights, bias = (arrays[name].astype(np.float64) for name in ("x", "weights", "bias"))
-    return activate(w.activation, x @ weights.T + bias)
+    y = x @ weights.T + bias
+    if w.residual:
+        y += arrays["residual"]
+    return activate(w.activation, y, arrays.get("slope"))
 
 
 def dense_data(w: DenseWorkload, seed: int = 0) -> dict[str, Array]:
-    """Seeded x, weights, bias of float32; the weights are scaled so that outputs are of size 1."""
+    """Seeded float32 arrays for ``w.arguments``.
+
+    The weights are scaled so that outputs are of size 1; slopes are those of a trained prelu.
+    """
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal(w.input_shape, np.float32)
-    weights = rng.standard_normal(w.weights_shape, np.float32) / np.float32(np.sqrt(w.ci))
-    return {"x": x, "weights": weights, "bias": rng.standard_normal(w.co, np.float32)}
+    arrays: dict[str, Array] = {
+        "x": rng.standard_normal(w.input_shape, np.float32),
+        "weights": rng.standard_normal(w.weights_shape, np.float32) / np.float32(np.sqrt(w.ci)),
+        "bias": rng.standard_normal(w.co, np.float32),
+    }
+    if w.activation == "prelu":
+        arrays["slope"] = rng.uniform(0, 0.5, w.co).astype(np.float32)
+    if w.residual:
+        arrays["residual"] = rng.standard_normal(w.output_shape, np.float32)
+    return arrays

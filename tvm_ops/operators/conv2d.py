@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tvm_ops.errors import InputError
-from tvm_ops.operators._conv import Array, ConvWorkload, conv_data, conv_reference
+from tvm_ops.operators import _conv
+from tvm_ops.operators._conv import Array, ConvWorkload
 from tvm_ops.operators._conv_direct import Direct, compute_direct
 from tvm_ops.operators._conv_gemm import Gemm, compute_gemm
 
@@ -52,41 +52,43 @@ WORKLOADS = [
     Workload(2, 6, 11, 9, 12, (5, 3), (2, 1), (2, 1), groups=6),
 ]
 
-reference = conv_reference
-data = conv_data
+reference = _conv.conv_reference
+data = _conv.conv_data
+unpack_output = _conv.unpack_output
 
 
 def compute(w: Workload, knobs: dict[str, Any]) -> Any:
-    """The PrimFunc (x[n, ci, h, w], weights and bias as packed below, y[n, co, oh, ow])."""
+    """The PrimFunc of ``w.arguments`` as ``pack`` makes them, then y[n, co, oh, ow]."""
     if knobs["sketch"] in ("direct", "grouped"):
         return compute_direct(Direct.of(w, knobs))
     return compute_gemm(Gemm.of(w, knobs))
 
 
-def pack_weights(w: Workload, knobs: dict[str, Any], weights: Array) -> Array:
-    """In the order of use, zeros where padded.
+def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
+    """Those of the arrays that are given, as the kernel takes them: in the order of use.
 
-    ``pixels``, ``channels``: [co / tile_co, (ci, kh, kw), tile_co]; ``direct``, ``grouped``:
-    [group, co / tile_co, ci, kh, kw, tile_co], ci and co of one group.
+    ``pixels``, ``channels``: weights[co / tile_co, (ci, kh, kw), tile_co]; ``direct``, ``grouped``:
+    weights[group, co / tile_co, ci, kh, kw, tile_co], ci and co of one group. Bias and slope are
+    [group, co of the group], flat. Zeros where padded. Raises ``InputError`` for other shapes.
     """
-    if weights.shape != w.weights_shape:
-        raise InputError(f"weights have shape {weights.shape}, {w.shape_key} has {w.weights_shape}")
-    shape = _layout(w, knobs).weights_shape
+    packed = _conv.pack_shared(w, arrays)
+    layout, per_group = _layout(w, knobs), w.co // w.groups
+    if "weights" in arrays:
+        packed["weights"] = _pack_weights(w, layout.weights_shape, arrays["weights"])
+    for name in [name for name in ("bias", "slope") if name in arrays]:
+        grouped = arrays[name].reshape(w.groups, per_group)
+        padded = np.pad(grouped, ((0, 0), (0, layout.co - per_group)))
+        packed[name] = padded.reshape(-1).astype(np.float32)
+    return packed
+
+
+def _pack_weights(w: Workload, shape: tuple[int, ...], weights: Array) -> Array:
     tile_co, taps = shape[-1], int(np.prod(w.weights_shape[1:]))
     grouped = weights.reshape(w.groups, w.co // w.groups, taps)
     rows = int(np.prod(shape)) // (w.groups * taps)
     padded = np.pad(grouped, ((0, 0), (0, rows - w.co // w.groups), (0, 0)))
     tiles = padded.reshape(w.groups, rows // tile_co, tile_co, taps).transpose(0, 1, 3, 2)
     return np.ascontiguousarray(tiles, dtype=np.float32).reshape(shape)
-
-
-def pack_bias(w: Workload, knobs: dict[str, Any], bias: Array) -> Array:
-    """bias[group, co of the group], flat, zeros where padded."""
-    if bias.shape != (w.co,):
-        raise InputError(f"bias has shape {bias.shape}, {w.shape_key} has ({w.co},)")
-    rest = _layout(w, knobs).co - w.co // w.groups
-    padded = np.pad(bias.reshape(w.groups, w.co // w.groups), ((0, 0), (0, rest)))
-    return padded.reshape(-1).astype(np.float32)
 
 
 def _layout(w: Workload, knobs: dict[str, Any]) -> Direct | Gemm:

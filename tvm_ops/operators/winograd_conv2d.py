@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tvm_ops.errors import InputError
-from tvm_ops.operators._conv import Array, ConvWorkload, conv_data, conv_reference
+from tvm_ops.operators import _conv
+from tvm_ops.operators._conv import Array, ConvWorkload
 from tvm_ops.operators._winograd import transform_weights
 from tvm_ops.operators._winograd_blocks import Packed, Phased, gemm, geometry, inverse
 
@@ -50,33 +50,35 @@ LAYOUTS = {
     "x": "n ci h w",
     "weights": "element, co / tile_co, ci, tile_co",
     "bias": "co",
+    "slope": "co",
+    "residual": "n co h w",
     "y": "n co h w",
 }
 
-reference = conv_reference
-data = conv_data
+reference = _conv.conv_reference
+data = _conv.conv_data
+unpack_output = _conv.unpack_output
 
 
-def pack_weights(w: Workload, knobs: dict[str, Any], weights: Array) -> Array:
-    """u[element, co / tile_co, ci, tile_co], transformed in float64, zeros where padded."""
-    if weights.shape != w.weights_shape:
-        raise InputError(f"weights have shape {weights.shape}, {w.shape_key} has {w.weights_shape}")
-    g = geometry(w, knobs)
-    u = transform_weights(g.m, weights).astype(np.float32)
-    u = np.pad(u, ((0, 0), (0, g.co - w.co), (0, g.ci - w.ci)))
-    u = u.reshape(g.elements, g.co // g.tile_co, g.tile_co, g.ci).transpose(0, 1, 3, 2)
-    return np.ascontiguousarray(u)
+def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
+    """Those of the arrays that are given, as the kernel takes them.
 
-
-def pack_bias(w: Workload, knobs: dict[str, Any], bias: Array) -> Array:
-    """bias[co], zeros where padded."""
-    if bias.shape != (w.co,):
-        raise InputError(f"bias has shape {bias.shape}, {w.shape_key} has ({w.co},)")
-    return np.pad(bias, (0, geometry(w, knobs).co - w.co)).astype(np.float32)
+    weights[element, co / tile_co, ci, tile_co], transformed in float64; bias[co] and slope[co].
+    Zeros where padded. Raises ``InputError`` for other shapes.
+    """
+    packed, g = _conv.pack_shared(w, arrays), geometry(w, knobs)
+    if "weights" in arrays:
+        u = transform_weights(g.m, arrays["weights"]).astype(np.float32)
+        u = np.pad(u, ((0, 0), (0, g.co - w.co), (0, g.ci - w.ci)))
+        u = u.reshape(g.elements, g.co // g.tile_co, g.tile_co, g.ci).transpose(0, 1, 3, 2)
+        packed["weights"] = np.ascontiguousarray(u)
+    for name in [name for name in ("bias", "slope") if name in arrays]:
+        packed[name] = np.pad(arrays[name], (0, g.co - w.co)).astype(np.float32)
+    return packed
 
 
 def compute(w: Workload, knobs: dict[str, Any]) -> Any:
-    """The PrimFunc (x[n, ci, h, w], u as ``pack_weights`` makes it, bias, y[n, co, oh, ow])."""
+    """The PrimFunc of ``w.arguments`` as ``pack`` makes them, then y[n, co, oh, ow]."""
     from tvm.script.ir_builder import IRBuilder
     from tvm.script.ir_builder import tirx as T
 

@@ -173,22 +173,15 @@ class _Job:
     @property
     def arrays(self) -> dict[str, Array]:
         if self._arrays is None:
-            workload = self.task.workload
-            if self.task.operator == "dense":
-                self._arrays = dense_data(workload)
-            else:
-                names = ("x", "weights", "bias")
-                self._arrays = dict(zip(names, conv_data(workload), strict=True))
+            data = dense_data if self.task.operator == "dense" else conv_data
+            self._arrays = data(self.task.workload)
         return self._arrays
 
     @property
     def reference(self) -> Array:
         if self._reference is None:
-            workload = self.task.workload
-            if self.task.operator == "dense":
-                self._reference = dense_reference(workload, self.arrays)
-            else:
-                self._reference = conv_reference(workload, *self.arrays.values())
+            reference = dense_reference if self.task.operator == "dense" else conv_reference
+            self._reference = reference(self.task.workload, self.arrays)
         return self._reference
 
     def figure(self, result: PeerResult, version: str, board: str) -> Figure:

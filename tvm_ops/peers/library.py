@@ -28,7 +28,7 @@ import numpy as np
 from tvm_ops.errors import InputError
 from tvm_ops.peers.convolution import Array
 from tvm_ops.peers.on_board import BoardRun, board_version, job_folder, run_on_board
-from tvm_ops.peers.peer import TIMEOUT, BoardName, PeerResult
+from tvm_ops.peers.peer import TIMEOUT, BoardName, PeerResult, why_no_arguments
 from tvm_ops.peers.process import PeerFailed, PeerProcess, operator_alone
 from tvm_ops.peers.work import OPERATORS, Work, work_of
 from tvm_ops.targets import Target
@@ -58,7 +58,7 @@ class Library(ABC):
             return f"{self.name} is set up for {', '.join(OPERATORS)} only"
         if task.target.isa == "armv7":
             return "there are no ARMv7 packages of the libraries"
-        return None
+        return why_no_arguments(task)
 
     @abstractmethod
     def write_network(
@@ -77,13 +77,13 @@ class Library(ABC):
         self,
         task: Task,
         board: BoardName,
-        data: tuple[Array, Array, Array],
+        data: dict[str, Array],
         repeat: int = 3,
         timeout: float = TIMEOUT,
     ) -> PeerResult:
         """As in ``Peer``."""
         if board.name != "host":
-            (result,) = self.measure_all([task], board, [_named(data)], timeout)
+            (result,) = self.measure_all([task], board, [data], timeout)
             return result
         try:
             with self.start(task, board, data, timeout) as process:
@@ -143,7 +143,7 @@ class Library(ABC):
         self,
         task: Task,
         board: BoardName,
-        data: tuple[Array, Array, Array],
+        data: dict[str, Array],
         timeout: float = TIMEOUT,
     ) -> Iterator[PeerProcess]:
         """As in ``Peer``; raises ``InputError`` for another board than host."""
@@ -151,7 +151,7 @@ class Library(ABC):
             raise InputError(f"peers wait for their turn on board host only, not {board.name}")
         with tempfile.TemporaryDirectory(prefix="tvm_ops-peer-") as name:
             folder = Path(name)
-            self._write_job(task, _named(data), job_folder(folder, 0))
+            self._write_job(task, data, job_folder(folder, 0))
             self._describe(folder, 1, timeout)
             with PeerProcess(folder, timeout) as process:
                 yield process
@@ -182,9 +182,3 @@ class Library(ABC):
             "timeout": int(timeout),
         }
         (folder / "job.json").write_text(json.dumps(job))
-
-
-def _named(data: tuple[Array, Array, Array] | dict[str, Array]) -> dict[str, Array]:
-    if isinstance(data, dict):
-        return data
-    return dict(zip(("x", "weights", "bias"), data, strict=True))

@@ -12,6 +12,16 @@ from tvm_ops.task import Task
 TIMEOUT = 300.0  # seconds; the slowest on the model, ONNX Runtime's 512@7 on an A53, needs 15
 
 
+ARGUMENTS = ("x", "weights", "bias")
+"""What the peers take; of a task with more, such as a residual, they are not asked."""
+
+
+def why_no_arguments(task: Task) -> str | None:
+    """Why a task needs more than ``ARGUMENTS``, in one line; None if it does not."""
+    odd = [name for name in task.workload.arguments if name not in ARGUMENTS]
+    return f"the peers are not set up for a {odd[0]}" if odd else None
+
+
 class BoardName(Protocol):
     """All that a peer asks of a board: ``modelled``, ``host`` or ``emulated`` (no times)."""
 
@@ -61,21 +71,21 @@ class Peer(Protocol):
         self,
         task: Task,
         board: BoardName,
-        data: tuple[Array, Array, Array],
+        data: dict[str, Array],
         repeat: int = 3,
         timeout: float = TIMEOUT,
     ) -> PeerResult:
         """Run the task on the board; what goes wrong in it is the result's ``why_not``.
 
-        ``data`` are x (NCHW), weights (OIHW) and bias, float32. ``repeat`` counts on host only: the
-        modelled board says the same each time. ``timeout`` is in seconds.
+        ``data`` has x (NCHW), weights (OIHW) and bias, float32, by name. ``repeat`` counts on host
+        only: the modelled board says the same each time. ``timeout`` is in seconds.
         """
 
     def start(
         self,
         task: Task,
         board: BoardName,
-        data: tuple[Array, Array, Array],
+        data: dict[str, Array],
         timeout: float = TIMEOUT,
     ) -> AbstractContextManager[Waiting]:
         """A process on this machine that has the task loaded and waits to be told to run.

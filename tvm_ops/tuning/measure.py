@@ -18,6 +18,7 @@ from tvm_ops.boards import RunResult, get_board
 from tvm_ops.build import build_program
 from tvm_ops.operators import get_operator
 from tvm_ops.task import Knobs, Task
+from tvm_ops.template import kernel_arguments
 
 Array = NDArray[Any]
 
@@ -58,14 +59,14 @@ class Measurer:
         self.repeats = repeats or wall_clock
 
     @cached_property
-    def arrays(self) -> tuple[Array, Array, Array]:
-        """x, weights, bias."""
-        x, weights, bias = self.operator.data(self.task.workload)
-        return x, weights, bias
+    def arrays(self) -> dict[str, Array]:
+        """Seeded arrays for all that the workload takes, as ``reference`` takes them."""
+        arrays: dict[str, Array] = self.operator.data(self.task.workload)
+        return arrays
 
     @cached_property
     def reference(self) -> NDArray[np.float64]:
-        return np.asarray(self.operator.reference(self.task.workload, *self.arrays))
+        return np.asarray(self.operator.reference(self.task.workload, self.arrays))
 
     def measure(self, knobs: Knobs, cycle_limit: int | None = None) -> Outcome:
         """One trial; an error of the build, of the run, or in the result is the outcome's."""
@@ -85,23 +86,21 @@ class Measurer:
         self, program: Path, knobs: Knobs, cycle_limit: int | None = None, threads: int = 1
     ) -> RunResult:
         """Run the built program on this task's inputs, packed as the knobs say."""
-        workload = self.task.workload
-        x, weights, bias = self.arrays
-        inputs = {
-            "x": x,
-            "weights": self.operator.pack_weights(workload, knobs, weights),
-            "bias": self.operator.pack_bias(workload, knobs, bias),
-        }
         with self._alone():
             return self.board.run(
                 program,
-                inputs=inputs,
-                output=("y", workload.output_shape, "float32"),
+                inputs=self.operator.pack(self.task.workload, knobs, self.arrays),
+                output=kernel_arguments(self.task, knobs)[-1],
                 repeat=self.repeats,
                 threads=threads,
                 timeout=RUN_TIMEOUT,
                 cycle_limit=cycle_limit,
             )
+
+    def output(self, result: RunResult) -> Array | None:
+        """What the run wrote, in ``reference``'s layout; None where it failed."""
+        y: Array | None = next(iter(result.outputs.values()), None)
+        return y if y is None else self.operator.unpack_output(self.task.workload, y)
 
     def judge(self, result: RunResult, cycle_limit: int | None = None) -> Outcome:
         """What the run is worth: its error if it failed, or computed something else than numpy."""
@@ -110,7 +109,9 @@ class Measurer:
         if result.error:
             return Outcome([], error=f"run: {result.error}")
         largest = float(np.abs(self.reference).max()) or 1.0
-        difference = np.abs(result.outputs["y"].astype(np.float64) - self.reference)
+        y = self.output(result)
+        assert y is not None
+        difference = np.abs(y.astype(np.float64) - self.reference)
         max_error = float(difference.max()) / largest
         if not max_error <= self.bound:  # also where it is not a number
             error = f"error {max_error:.2e} of the largest output, bound {self.bound:g}"

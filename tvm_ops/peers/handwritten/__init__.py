@@ -20,7 +20,7 @@ from tvm_ops.boards import get_board
 from tvm_ops.cache import cached_folder
 from tvm_ops.errors import InputError
 from tvm_ops.peers.convolution import OPERATORS, Array, Convolution
-from tvm_ops.peers.peer import TIMEOUT, BoardName, PeerResult
+from tvm_ops.peers.peer import ARGUMENTS, TIMEOUT, BoardName, PeerResult, why_no_arguments
 from tvm_ops.peers.process import PeerFailed
 from tvm_ops.targets import Target
 from tvm_ops.task import Task
@@ -137,20 +137,20 @@ class Handwritten:
         """Why this peer cannot run the task, in one line; None if it can be tried."""
         if task.operator not in OPERATORS:
             return f"{self.name} has {', '.join(OPERATORS)} only"
-        return None
+        return why_no_arguments(task)
 
     def measure(
         self,
         task: Task,
         board: BoardName,
-        data: tuple[Array, Array, Array],
+        data: dict[str, Array],
         repeat: int = 3,
         timeout: float = TIMEOUT,
     ) -> PeerResult:
         """Run the task on the board; what goes wrong is the result's ``why_not``.
 
-        ``data`` are x (NCHW), weights (OIHW) and bias, float32. The weights are packed before the
-        clock starts; x and y are NCHW. ``repeat`` counts on host only.
+        ``data`` has x (NCHW), weights (OIHW) and bias, float32, by name. The weights are packed
+        before the clock starts; x and y are NCHW. ``repeat`` counts on host only.
         """
         try:
             with self.start(task, board, data, timeout) as process:
@@ -165,7 +165,7 @@ class Handwritten:
         self,
         task: Task,
         board: BoardName,
-        data: tuple[Array, Array, Array],
+        data: dict[str, Array],
         timeout: float = TIMEOUT,
     ) -> Iterator[HandwrittenProcess]:
         """The task with its program and files ready. Raises ``PeerFailed`` if it cannot be run."""
@@ -175,10 +175,10 @@ class Handwritten:
         program = build(task.operator, task.target)
         with tempfile.TemporaryDirectory(prefix="tvm_ops-handwritten-") as name:
             folder = Path(name)
-            for file, array in zip(("x", "weights", "bias"), data, strict=True):
-                np.ascontiguousarray(array, "<f4").tofile(folder / file)
+            for file in ARGUMENTS:
+                np.ascontiguousarray(data[file], "<f4").tofile(folder / file)
             numbers = ",".join(map(str, sizes(Convolution.of(task.workload))))
-            files = [str(folder / n) for n in ("x", "weights", "bias", "y", "result.json")]
+            files = [str(folder / n) for n in (*ARGUMENTS, "y", "result.json")]
             version = toolchain.compiler_version(task.target.compiler).split()[-1]
             yield HandwrittenProcess([str(program), task.operator, numbers, *files], folder, task,
                                      board, timeout, f"gcc {version}")  # fmt: skip
