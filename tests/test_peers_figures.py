@@ -65,6 +65,9 @@ def test_the_last_figure_of_a_version_counts():
     assert lookup(known, f"winograd_{KEY}", "ncnn", "2.0") == other
     assert lookup(known, KEY, "mnn") is None
     assert canonical_key(f"winograd_{KEY}") == KEY
+    for tokens in ("_c4", "_c1x4", "_c16x8"):
+        assert canonical_key(KEY.replace("-f32", f"{tokens}-f32")) == KEY
+    assert canonical_key("dense-n1_ci8_co4_none-f32") == "dense-n1_ci8_co4_none-f32"
 
 
 class Fake(Library):

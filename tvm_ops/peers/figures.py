@@ -8,6 +8,7 @@ version and the board model do not, so they are measured once and committed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
@@ -98,7 +99,7 @@ def lookup(
 ) -> Figure | None:
     """The last figure of the task's key, the peer and the version (None: any), None without one.
 
-    To a library a ``winograd_conv2d`` is a ``conv2d``, whose figure is taken.
+    To a library a ``winograd_conv2d`` is a ``conv2d``, and it has a layout of its own.
     """
     key = canonical_key(task)
     found = [
@@ -110,8 +111,8 @@ def lookup(
 
 
 def canonical_key(task: str) -> str:
-    """The key under which a task's figures are kept."""
-    return task.removeprefix("winograd_")
+    """The key under which a task's figures are kept: whatever our algorithm and our layout are."""
+    return re.sub(r"_c\d+(x\d+)?(?=[_-])", "", task.removeprefix("winograd_"))
 
 
 def measure_figures(
