@@ -24,6 +24,18 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
+Verbs = Any  # argparse's own type for what add_subparsers gives is private
+
+
+def add_verb(verbs: Verbs, name: str, call: Callable[..., int], about: str, example: str) -> Parser:
+    """A verb that calls ``call``; ``about`` is its line in the list of verbs."""
+    parser: Parser = verbs.add_parser(
+        name, help=about, description=about[:1].upper() + about[1:] + ".", epilog=example
+    )
+    parser.set_defaults(call=call)
+    return parser
+
+
 def known_name(kind: str, name: str, known: Iterable[str]) -> str:
     """``name`` if it is known; else an error that names the likeliest one and all known ones."""
     names = list(known)
@@ -113,6 +125,11 @@ def add_tasks(parser: Parser, several: bool = True) -> None:
         metavar="OPERATOR",
         help="see: tvm-ops list operators",
     )
+    add_workloads(parser)
+
+
+def add_workloads(parser: Parser) -> None:
+    """--target, --workload, --logs."""
     parser.add_argument(
         "--target", type=target, required=True, metavar="T", help="see: tvm-ops list targets"
     )

@@ -1,4 +1,4 @@
-"""The verbs that measure: tune, run, compare, board exec; see ``cli_verbs``."""
+"""The verbs that measure: run, compare, board exec; see ``cli_verbs``."""
 
 from __future__ import annotations
 
@@ -6,65 +6,14 @@ import sys
 from argparse import Namespace
 from dataclasses import asdict
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from tvm_ops.cli_output import cell, check_output, print_table, write_json
 from tvm_ops.cli_tasks import logs_of, tasks_of
 from tvm_ops.errors import CheckFailed, InputError
 
-if TYPE_CHECKING:
-    from tvm_ops.tuning.session import Progress
-
 _NOTE = """\
 ratio: the other's time over ours, above 1 we are faster. Multiply-adds (MAC) are those of the plain
 algorithm: Winograd may pass 100 % of the peak. max error: of ours to float64, of others to ours."""
-
-
-def tune(arguments: Namespace) -> int:
-    """``tvm-ops tune``: 0 if every task has a candidate that works, else 1."""
-    check_output(arguments.json)
-    from tvm_ops.boards import get_timing_board
-    from tvm_ops.cli_progress import TuneDisplay
-    from tvm_ops.tuning import log
-    from tvm_ops.tuning.session import tune as tune_task
-
-    tasks = tasks_of(arguments)
-    board = get_timing_board(arguments.board, tasks[0].target)
-    print(f"board: {board.label}", flush=True)
-    sessions = []
-    for task in tasks:
-        print(task.key, flush=True)
-        with TuneDisplay(board.name) as display:
-            sessions.append(
-                tune_task(
-                    task,
-                    trials=arguments.trials,
-                    board=arguments.board,
-                    seed=arguments.seed,
-                    logs=arguments.logs or log.ROOT,
-                    workers=arguments.workers,
-                    bound=arguments.bound,
-                    observer=display,
-                )
-            )
-    rows = [_tuned(session) for session in sessions]
-    columns = ["workload", "trials", "new", "failed", "best ms", "Mcycles", "% of peak"]
-    print_table(columns, [[cell(v) for v in row.values()] for row in rows], right=columns[1:])
-    write_json(arguments.json, {"target": arguments.target, "board": board.name, "rows": rows})
-    return 0 if all(session.best for session in sessions) else 1
-
-
-def _tuned(session: Progress) -> dict[str, object]:
-    best = session.best
-    return {
-        "task": session.task.key,
-        "trials": session.done,
-        "new": session.measured,
-        "failed": sum(session.failures.values()),
-        "ms": best.cost * 1e3 if best and best.cost else None,
-        "mcycles": best.cycles / 1e6 if best and best.cycles else None,
-        "percent_of_peak": session.percent_of_peak,
-    }
 
 
 def run(arguments: Namespace) -> int:

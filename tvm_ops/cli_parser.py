@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,19 +13,21 @@ from tvm_ops import cli_measure, cli_profile, cli_verbs
 from tvm_ops.cli_arguments import (
     LISTS,
     Parser,
+    Verbs,
     add_board,
     add_json,
     add_logs,
     add_output,
     add_task,
     add_tasks,
-    fraction,
+    add_verb,
     known_name,
     list_name,
     peers,
     target,
     whole,
 )
+from tvm_ops.cli_parser_tuning import add_tune
 from tvm_ops.errors import InputError
 
 _ABOUT = """\
@@ -39,6 +41,7 @@ examples:
   tvm-ops doctor
   tvm-ops list workloads
   tvm-ops tune winograd_conv2d --target rpi4 --trials 64
+  tvm-ops tune --network mobilenet_v1 --target rpi4
   tvm-ops bundle winograd_conv2d --target rpi4 -o rpi4.tar.gz
   tvm-ops run rpi4.tar.gz --check
   tvm-ops compare winograd_conv2d --target rpi4 --against ncnn,xnnpack
@@ -76,68 +79,25 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(own, argparse.Namespace(program=program))
 
 
-Verbs = Any  # argparse's own type for what add_subparsers gives is private
-
-
-def _verb(verbs: Verbs, name: str, call: Callable[..., int], about: str, example: str) -> Parser:
-    parser: Parser = verbs.add_parser(
-        name, help=about, description=about[:1].upper() + about[1:] + ".", epilog=example
-    )
-    parser.set_defaults(call=call)
-    return parser
-
-
 def _doctor(verbs: Verbs) -> None:
     about = "what is installed, what is missing and how to get it"
-    parser = _verb(verbs, "doctor", cli_verbs.doctor, about, "example:\n  tvm-ops doctor")
+    parser = add_verb(verbs, "doctor", cli_verbs.doctor, about, "example:\n  tvm-ops doctor")
     add_json(parser)
 
 
 def _list_verb(verbs: Verbs) -> None:
     about = "the operators, targets, workloads or peers that there are"
-    parser = _verb(verbs, "list", cli_verbs.list_names, about, "example:\n  tvm-ops list targets")
+    parser = add_verb(
+        verbs, "list", cli_verbs.list_names, about, "example:\n  tvm-ops list targets"
+    )
     parser.add_argument("what", type=list_name, metavar="WHAT", help=", ".join(LISTS))
-    add_json(parser)
-
-
-def _tune(verbs: Verbs) -> None:
-    about = "search the best knobs of an operator's schedule and log every trial"
-    example = """\
-examples:
-  tvm-ops tune winograd_conv2d --target rpi4 --trials 64
-  tvm-ops tune conv2d --target host --workload conv2d-n1_ci32_h28_w28_co64_k1_s1_p0-f32
-
-Ctrl-C leaves a valid log; the same command resumes."""
-    parser = _verb(verbs, "tune", cli_measure.tune, about, example)
-    add_tasks(parser, several=False)
-    parser.add_argument(
-        "--trials",
-        type=whole(1),
-        default=64,
-        metavar="N",
-        help="candidates to try of each workload; what the log knows is not measured again "
-        "(default: 64)",
-    )
-    add_board(parser)
-    parser.add_argument(
-        "--seed", type=whole(0), default=0, metavar="S", help="of the search (default: 0)"
-    )
-    parser.add_argument(
-        "--workers", type=whole(1), metavar="N", help="processes (default: one per processor)"
-    )
-    parser.add_argument(
-        "--bound",
-        type=fraction,
-        metavar="X",
-        help="largest error allowed, over the largest output (default: the operator's, 1e-4)",
-    )
     add_json(parser)
 
 
 def _build(verbs: Verbs) -> None:
     about = "compile the best known kernels: a library, its header, assembly, the knobs used"
     example = "example:\n  tvm-ops build winograd_conv2d --target rpi4 -o out"
-    parser = _verb(verbs, "build", cli_verbs.build, about, example)
+    parser = add_verb(verbs, "build", cli_verbs.build, about, example)
     add_tasks(parser, several=False)
     add_output(parser, "DIR", "folder for libOPERATOR.so, OPERATOR.h, .knobs.json, .s")
     add_json(parser)
@@ -146,7 +106,7 @@ def _build(verbs: Verbs) -> None:
 def _bundle(verbs: Verbs) -> None:
     about = "write a bundle: library, header, bench program and manifest for one target"
     example = "example:\n  tvm-ops bundle winograd_conv2d conv2d --target rpi4 -o rpi4.tar.gz"
-    parser = _verb(verbs, "bundle", cli_verbs.bundle, about, example)
+    parser = add_verb(verbs, "bundle", cli_verbs.bundle, about, example)
     add_tasks(parser)
     add_output(parser, "FILE.tar.gz", "the bundle")
     parser.add_argument(
@@ -161,7 +121,7 @@ def _bundle(verbs: Verbs) -> None:
 
 def _run(verbs: Verbs) -> None:
     about = "run every task of a bundle and print its times"
-    parser = _verb(
+    parser = add_verb(
         verbs, "run", cli_measure.run, about, "example:\n  tvm-ops run rpi4.tar.gz --check"
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a file from: tvm-ops bundle")
@@ -187,7 +147,7 @@ def _compare(verbs: Verbs) -> None:
 examples:
   tvm-ops compare winograd_conv2d --target rpi4 --against ncnn,xnnpack,handwritten
   tvm-ops compare conv2d --target host --json host.json"""
-    parser = _verb(verbs, "compare", cli_measure.compare, about, example)
+    parser = add_verb(verbs, "compare", cli_measure.compare, about, example)
     add_tasks(parser)
     parser.add_argument(
         "--against",
@@ -205,7 +165,7 @@ def _profile(verbs: Verbs) -> None:
 examples:
   tvm-ops profile winograd_conv2d --target rpi4
   tvm-ops profile conv2d --target rpi5 --workload KEY --json profile.json"""
-    parser = _verb(verbs, "profile", cli_profile.profile, about, example)
+    parser = add_verb(verbs, "profile", cli_profile.profile, about, example)
     add_task(parser)
     add_json(parser)
 
@@ -216,7 +176,7 @@ def _report(verbs: Verbs) -> None:
 examples:
   tvm-ops report -o report
   tvm-ops report --target rpi4 --comparison rpi4.json -o report"""
-    parser = _verb(verbs, "report", cli_verbs.report, about, example)
+    parser = add_verb(verbs, "report", cli_verbs.report, about, example)
     add_output(parser, "DIR", "folder for report.html")
     add_logs(parser)
     parser.add_argument(
@@ -249,9 +209,9 @@ examples:
 
 Regions are marked in the program: tvm_ops_region.h (C), tvm_ops.board_model.region (Python).
 Without marks the whole program is one region. python3 is the board's own."""
-    parser = _verb(verbs, "board", cli_measure.board_exec, "exec: " + about, example)
+    parser = add_verb(verbs, "board", cli_measure.board_exec, "exec: " + about, example)
     group = parser.add_subparsers(metavar="exec", parser_class=Parser, required=True, dest="verb")
-    execute = _verb(group, "exec", cli_measure.board_exec, about, example)
+    execute = add_verb(group, "exec", cli_measure.board_exec, about, example)
     execute.usage = "tvm-ops board exec [-h] [--json FILE] TARGET -- PROGRAM ARGS..."
     execute.add_argument("target", type=target, metavar="TARGET", help="rpi3, rpi4, ...")
     add_json(execute)
@@ -260,7 +220,7 @@ Without marks the whole program is one region. python3 is the board's own."""
 VERBS = {
     "doctor": _doctor,
     "list": _list_verb,
-    "tune": _tune,
+    "tune": add_tune,
     "build": _build,
     "bundle": _bundle,
     "run": _run,

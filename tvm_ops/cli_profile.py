@@ -29,8 +29,6 @@ def profile(arguments: Namespace) -> int:
     ((task, knobs),), ((row),) = entries_of(arguments)
     if len(tasks) > 1:
         _tell(f"{task.key}: the first of the operator's {len(tasks)} workloads; see --workload")
-    if row["knobs_from"].startswith("default"):
-        _tell(f"{task.key}: no trial in the log, so the default knobs; see tvm-ops tune")
     result = measure(task, knobs, report=_tell)
     blocks = until(result.blocks, _SHARE, _BLOCKS)
     _print_summary(result, row["knobs_from"])

@@ -24,7 +24,7 @@ CUT_OFF = "cut off"  # the kind of a candidate that was only too slow
 
 @dataclass(frozen=True)
 class TaskHistory:
-    """All trials of one task on one kind of board, in the log's order; the first is the default."""
+    """All trials of one whole task on one kind of board, in the log's order, the default first."""
 
     task: Task
     board: str
@@ -168,7 +168,8 @@ def _read_file(path: Path, target: Target) -> list[TaskHistory]:
     histories: dict[tuple[str, str], list[Record]] = {}
     for record, where in read_lines(path):
         check(record, where)
-        histories.setdefault((record.task, record.board), []).append(record)
+        if record.slice is None:  # slices only ranked candidates; their times are of less work
+            histories.setdefault((record.task, record.board), []).append(record)
     return [TaskHistory(check.tasks[key], board, rs) for (key, board), rs in histories.items()]
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,53 +18,18 @@ from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log
 from tvm_ops.tuning.log import Record
 from tvm_ops.tuning.nearest import nearest_knobs
+from tvm_ops.tuning.progress import Progress
 from tvm_ops.tuning.search import KnobSearch
 from tvm_ops.tuning.setting import Setting
+from tvm_ops.tuning.slices import legality, slice_rows
 from tvm_ops.tuning.trials import Trials
 from tvm_ops.tuning.workers import WorkerPool
 
 BATCH = 8
 AHEAD = 2  # batches that are proposed and not yet measured, so that no worker waits for a proposal
 NEIGHBOURS = 3  # whose best knobs are tried before the search proposes any
+FINALISTS = 3  # of the ranking by slices, that are measured whole
 EMPTY_BATCHES = 3  # proposals without anything new before the space counts as exhausted
-
-
-@dataclass
-class Progress:
-    """State of a session; times in seconds."""
-
-    task: Task
-    trials: int
-    done: int = 0
-    measured: int = 0  # of ``done``, what was not in the log before
-    best: Record | None = None
-    failures: Counter[str] = field(default_factory=Counter)  # by kind: build, run, wrong result...
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def rate(self) -> float:
-        """Measured trials a second."""
-        return self.measured / max(time.monotonic() - self.started, 1e-9)
-
-    @property
-    def time_left(self) -> float | None:
-        return (self.trials - self.done) / self.rate if self.measured else None
-
-    @property
-    def percent_of_peak(self) -> float | None:
-        """Of one core's float32 peak, the plain algorithm's multiply-adds counted."""
-        seconds = self.best.cost if self.best else None
-        if not seconds:
-            return None
-        target = self.task.target
-        peak = target.macs_per_cycle * target.clock_ghz * 1e9
-        return 100 * float(self.task.workload.macs) / seconds / peak
-
-    def add(self, record: Record, measured: bool) -> None:
-        self.done += 1
-        self.measured += measured
-        if record.error:
-            self.failures[record.error.split(":")[0]] += 1
 
 
 Observer = Callable[[Progress], None]
@@ -94,25 +58,38 @@ def tune(
     """
     place = get_timing_board(board, task.target)
     place.prepare()
+    setting = Setting(task, place.name, bound, slice_rows(task))
     path = log.log_path(logs, task.target.name, task.operator)
-    setting = Setting(task, place.name, bound)
-    known = [r for r in log.read_task(path, task) if r.board == place.name and r.slice is None]
+    known = [r for r in log.read_task(path, task) if r.board == place.name]
+    near = filter(legality(task, setting.rows), nearest_knobs(task, logs, NEIGHBOURS))
+    first = [default_knobs(task), *near]
     progress = Progress(task, trials)
+
+    def tell(trials: Trials, record: Record, new: bool) -> None:
+        progress.add(record, new)
+        progress.best = trials.best
+        observer(progress)
+
+    # On a wall clock, no search beside what is measured.
+    ahead = 1 if place.times_wall_clock else AHEAD
     with ExitStack() as stack:
         pool = pool or stack.enter_context(WorkerPool(workers or os.cpu_count() or 1))
-
-        def tell(record: Record, new: bool) -> None:
-            progress.add(record, new)
-            progress.best = candidates.best
-            observer(progress)
-
         candidates = Trials(setting, pool, path, known, tell)
         progress.best = candidates.best
-        first = [default_knobs(task), *nearest_knobs(task, logs, NEIGHBOURS)]
-        # On a wall clock, no search beside what is measured.
-        ahead = 1 if place.times_wall_clock else AHEAD
         _search_through(candidates, progress, first[:trials], seed, ahead)
+        if setting.rows is not None:
+            finalists = _finalists(candidates, first[0])
+            progress.trials = progress.done + len(finalists)
+            whole = Trials(replace(setting, rows=None), pool, path, known, tell)
+            whole.run(finalists)
+            progress.best = whole.best
     return progress
+
+
+def _finalists(candidates: Trials, default: Knobs) -> list[Knobs]:
+    """The default, with which a report begins, and the best slices."""
+    best = [record.knobs for record in candidates.ranking()[:FINALISTS]]
+    return [default, *(knobs for knobs in best if knobs != default)]
 
 
 def _search_through(
@@ -121,7 +98,7 @@ def _search_through(
     """Measure the ``first`` ones, then what the search proposes from what it has learned."""
     candidates.start(first)
     with _uninterrupted():
-        search = _search(progress.task, seed)
+        search = _search(candidates.setting, seed)
     for record in candidates.finish(first):
         with _uninterrupted():
             search.learn(record.knobs, record.cost)
@@ -145,13 +122,10 @@ def _search_through(
             return
 
 
-def _search(task: Task, seed: int) -> KnobSearch:
-    template, workload, target = get_schedule(task.operator), task.workload, task.target
-
-    def legal(knobs: Knobs) -> bool:
-        return bool(template.legal(workload, target, knobs))
-
-    return KnobSearch(template.space(workload, target), legal, seed, BATCH)
+def _search(setting: Setting, seed: int) -> KnobSearch:
+    task = setting.task
+    space = get_schedule(task.operator).space(task.workload, task.target)
+    return KnobSearch(space, legality(task, setting.rows), seed, BATCH)
 
 
 @contextmanager

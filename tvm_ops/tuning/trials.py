@@ -21,8 +21,8 @@ COLD_CYCLES = 1_000_000  # more, for the limit holds in the warm-up too, whose c
 class Trials:
     """Starts candidates and gives back their records, in the order of the batches.
 
-    ``known`` are records of the same setting: what they have is not measured again. ``observer`` is
-    told each record, once, and whether it is new.
+    ``known`` are records of the task and board: what they have is not measured again. ``observer``
+    is told each record, once, and whether it is new.
     """
 
     def __init__(
@@ -31,10 +31,11 @@ class Trials:
         pool: WorkerPool,
         path: Path,
         known: Sequence[Record],
-        observer: Callable[[Record, bool], None],
+        observer: Callable[[Trials, Record, bool], None],
     ) -> None:
-        self._setting, self._pool, self._path, self._observer = setting, pool, path, observer
-        self._known = {knobs_id(record.knobs): record for record in known}
+        self.setting = setting
+        self._pool, self._path, self._observer = pool, path, observer
+        self._known = {knobs_id(r.knobs): r for r in known if r.slice == setting.rows}
         self._running: dict[str, Future[Outcome]] = {}
         self._told: set[str] = set()
         self.best = log.best(known, setting.rows)
@@ -46,7 +47,7 @@ class Trials:
         for knobs in batch:
             name = knobs_id(knobs)
             if name not in self._known and name not in self._running:
-                self._running[name] = self._pool.submit(self._setting, knobs, limit)
+                self._running[name] = self._pool.submit(self.setting, knobs, limit)
 
     def finish(self, batch: Sequence[Knobs]) -> list[Record]:
         """The records of a batch that was started, in its order; new ones are logged."""
@@ -57,23 +58,23 @@ class Trials:
         self.start(batch)
         return self.finish(batch)
 
-    def is_new(self, knobs: Knobs) -> bool:
-        """Whether it was neither started nor known."""
-        name = knobs_id(knobs)
-        return name not in self._known and name not in self._running
+    def ranking(self) -> list[Record]:
+        """All that may be chosen, the fastest first."""
+        usable = [record for record in self._known.values() if record.cost]
+        return sorted(usable, key=lambda record: record.cost or 0.0)
 
     def _finish(self, knobs: Knobs) -> Record:
         name = knobs_id(knobs)
         new = name not in self._known
         if new:
-            self._known[name] = _record(self._setting, knobs, self._running[name].result())
+            self._known[name] = _record(self.setting, knobs, self._running[name].result())
             log.append(self._path, [self._known[name]])
         record = self._known[name]
         if name not in self._told:
             self._told.add(name)
             if record.cost and (self.best is None or record.cost < (self.best.cost or 0)):
                 self.best = record
-            self._observer(record, new)
+            self._observer(self, record, new)
         return record
 
 

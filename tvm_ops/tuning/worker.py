@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tvm_ops.tuning.measure import Measurer
 from tvm_ops.tuning.setting import Setting
+from tvm_ops.tuning.slices import sliced
 
 ADDRESS_SPACE = 16 << 30  # bytes: a compiler that allocates without end dies alone
 
@@ -22,7 +23,7 @@ ADDRESS_SPACE = 16 << 30  # bytes: a compiler that allocates without end dies al
 @lru_cache(maxsize=4)  # a task's own, its slice's, and those of the task before
 def measurer(setting: Setting, scratch: Path) -> Measurer:
     """With inputs and reference, which cost up to a second to make."""
-    return Measurer(setting.task, setting.board, scratch, setting.bound)
+    return Measurer(sliced(setting.task, setting.rows), setting.board, scratch, setting.bound)
 
 
 def main() -> None:

@@ -1,0 +1,90 @@
+"""The arguments of the verbs that tune and choose; see ``cli_parser``."""
+
+from __future__ import annotations
+
+from tvm_ops import cli_tune
+from tvm_ops.cli_arguments import (
+    Parser,
+    Verbs,
+    add_board,
+    add_json,
+    add_verb,
+    add_workloads,
+    fraction,
+    known_name,
+    operator,
+    whole,
+)
+
+
+def network(name: str) -> str:
+    """The name of a known network, or ``all``."""
+    from tvm_ops.networks import NETWORKS
+
+    return known_name("network", name, [*NETWORKS, "all"])
+
+
+def add_layout(parser: Parser) -> None:
+    """--layout."""
+    parser.add_argument(
+        "--layout",
+        choices=["nchw", "nchw4c"],
+        default="nchw4c",
+        help="of a network's arrays; an image stays nchw (default: nchw4c, blocks of 4 channels)",
+    )
+
+
+def add_tune(verbs: Verbs) -> None:
+    """``tune``."""
+    about = (
+        "search the best knobs of an operator's schedule, or of networks' layers; log every trial"
+    )
+    example = """\
+examples:
+  tvm-ops tune winograd_conv2d --target rpi4 --trials 64
+  tvm-ops tune conv2d --target host --workload conv2d-n1_ci32_h28_w28_co64_k1_s1_p0-f32
+  tvm-ops tune --network mobilenet_v1 --network resnet50 --target rpi4 --trials 32
+
+Ctrl-C leaves a valid log; the same command resumes."""
+    parser = add_verb(verbs, "tune", cli_tune.tune, about, example)
+    parser.add_argument(
+        "operator",
+        type=operator,
+        nargs="?",
+        metavar="OPERATOR",
+        help="see: tvm-ops list operators",
+    )
+    add_workloads(parser)
+    parser.add_argument(
+        "--network",
+        dest="networks",
+        type=network,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="all layers of a network, those with few multiply-adds first, instead of an OPERATOR; "
+        "may be repeated: resnet18, resnet50, mobilenet_v1, mobilenet_v2, mobilenet_v3_large, all",
+    )
+    add_layout(parser)
+    parser.add_argument(
+        "--trials",
+        type=whole(1),
+        default=64,
+        metavar="N",
+        help="candidates to try of each workload; what the log knows is not measured again "
+        "(default: 64)",
+    )
+    add_board(parser)
+    parser.add_argument(
+        "--seed", type=whole(0), default=0, metavar="S", help="of the search (default: 0)"
+    )
+    parser.add_argument(
+        "--workers", type=whole(1), metavar="N", help="processes (default: one per processor)"
+    )
+    parser.add_argument(
+        "--bound",
+        type=fraction,
+        metavar="X",
+        help="largest error allowed, over the largest output (default: the operator's, 1e-4)",
+    )
+    add_json(parser)
