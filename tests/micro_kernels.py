@@ -10,6 +10,7 @@ from tvm_ops.board_model import Region, execute
 from tvm_ops.targets import get_target
 
 COMPILER = "aarch64-linux-gnu-gcc"
+CHAIN = 16  # copies of an instruction in a loop
 
 _MARK = """
     mov x8, #7777
@@ -44,6 +45,51 @@ class Kernel:
     iterations: int = 200
     setup: str = ""
     warm: bool = True
+
+
+RANDOM_BIT = """
+    eor x5, x5, x5, lsl #13
+    eor x5, x5, x5, lsr #7
+    eor x5, x5, x5, lsl #17
+    and x6, x5, x7
+    tbnz x6, #5, 4f
+    nop
+4:
+"""
+
+
+def chain(instruction: str, count: int = CHAIN) -> str:
+    return "\n".join([instruction] * count)
+
+
+def independent(pattern: str, count: int = CHAIN) -> str:
+    """``{d}`` in the pattern becomes a different register number, from 8 on, in each copy."""
+    return "\n".join(pattern.format(d=8 + i) for i in range(count))
+
+
+def pointer_chase(size: int, stride: int, warm: bool) -> Kernel:
+    """Loads that each need the one before, of ``size`` bytes, seven strides apart.
+
+    Seven lines or pages apart is nothing that the prefetchers follow.
+    """
+    nodes = size // stride
+    build_list = f"""
+    ldr x4, ={nodes}
+    ldr x6, ={7 * stride}
+    ldr x9, ={nodes * stride}
+    mov x7, #0
+1:  add x10, x7, x6
+    cmp x10, x9
+    b.lo 2f
+    sub x10, x10, x9
+2:  add x11, x0, x7
+    add x12, x0, x10
+    str x12, [x11]
+    mov x7, x10
+    subs x4, x4, #1
+    b.ne 1b
+"""
+    return Kernel(chain("ldr x0, [x0]"), iterations=nodes // CHAIN, setup=build_list, warm=warm)
 
 
 def _setup(kernel: Kernel) -> str:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from micro_kernels import Kernel, cycles, regions
+from micro_kernels import (
+    CHAIN,
+    RANDOM_BIT,
+    Kernel,
+    chain,
+    cycles,
+    independent,
+    pointer_chase,
+    regions,
+)
 
 from tvm_ops.board_model import plugin
 from tvm_ops.targets import get_target
 
 TARGETS = ["rpi3", "rpi4", "rpi5"]
-CHAIN = 16  # copies of an instruction in a loop
 
 
 def table(target: str) -> dict[str, list[str]]:
@@ -23,15 +31,6 @@ def table(target: str) -> dict[str, list[str]]:
 
 def parameter(target: str, name: str) -> int:
     return int(table(target)[name][0])
-
-
-def chain(instruction: str, count: int = CHAIN) -> str:
-    return "\n".join([instruction] * count)
-
-
-def independent(pattern: str, count: int = CHAIN) -> str:
-    """``{d}`` in the pattern becomes a different register number, from 8 on, in each copy."""
-    return "\n".join(pattern.format(d=8 + i) for i in range(count))
 
 
 def per_instruction(target: str, bodies: list[str], path: Path) -> list[float]:
@@ -213,31 +212,6 @@ def test_accesses_are_decoded_to_their_rows(tmp_path: Path) -> None:
     assert wrong == {}
 
 
-def pointer_chase(size: int, stride: int, warm: bool) -> Kernel:
-    """Loads that each need the one before, of ``size`` bytes, seven strides apart.
-
-    Seven lines or pages apart is nothing that the prefetchers follow.
-    """
-    nodes = size // stride
-    build_list = f"""
-    ldr x4, ={nodes}
-    ldr x6, ={7 * stride}
-    ldr x9, ={nodes * stride}
-    mov x7, #0
-1:  add x10, x7, x6
-    cmp x10, x9
-    b.lo 2f
-    sub x10, x10, x9
-2:  add x11, x0, x7
-    add x12, x0, x10
-    str x12, [x11]
-    mov x7, x10
-    subs x4, x4, #1
-    b.ne 1b
-"""
-    return Kernel(chain("ldr x0, [x0]"), iterations=nodes // CHAIN, setup=build_list, warm=warm)
-
-
 # Sizes that miss the L1 but neither the L2 nor the first TLB.
 L2_SIZE = {"rpi3": 40 << 10, "rpi4": 64 << 10, "rpi5": 128 << 10}
 
@@ -297,17 +271,6 @@ def test_copies(target: str, tmp_path: Path) -> None:
     found = cycles(target, kernels, tmp_path / "p")
     rates = {name: size / cost for (name, size), cost in zip(sizes.items(), found, strict=True)}
     assert rates == pytest.approx(COPY[target], rel=0.1)
-
-
-RANDOM_BIT = """
-    eor x5, x5, x5, lsl #13
-    eor x5, x5, x5, lsr #7
-    eor x5, x5, x5, lsl #17
-    and x6, x5, x7
-    tbnz x6, #5, 4f
-    nop
-4:
-"""
 
 
 @pytest.mark.parametrize("target", TARGETS)

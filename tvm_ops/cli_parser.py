@@ -164,9 +164,10 @@ def _profile(verbs: Verbs) -> None:
     example = """\
 examples:
   tvm-ops profile winograd_conv2d --target rpi4
-  tvm-ops profile conv2d --target rpi5 --workload KEY --json profile.json"""
+  tvm-ops profile conv2d --target rpi5 --workload KEY -o profile --json profile.json"""
     parser = add_verb(verbs, "profile", cli_profile.profile, about, example)
     add_task(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for profile.html")
     add_json(parser)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tvm_ops.cli_output import check_output, print_table, write_json
 from tvm_ops.cli_tasks import entries_of, tasks_of
+from tvm_ops.errors import InputError
 
 if TYPE_CHECKING:
     from tvm_ops.profile import Profile
@@ -19,6 +20,10 @@ _SHARE, _BLOCKS = 0.95, 8  # what is printed: blocks until this share of the cyc
 def profile(arguments: Namespace) -> int:
     """``tvm-ops profile``."""
     check_output(arguments.json)
+    if arguments.output and arguments.output.exists() and not arguments.output.is_dir():
+        raise InputError(f"cannot write {arguments.output}: it is no folder")
+    if len(arguments.workloads) > 1:
+        raise InputError("profile shows one workload; --workload is there more than once")
     from tvm_ops.profile import check_target
     from tvm_ops.profile import profile as measure
     from tvm_ops.profile_block import until
@@ -34,7 +39,14 @@ def profile(arguments: Namespace) -> int:
     _print_summary(result, row["knobs_from"])
     for number, block in enumerate(blocks, 1):
         _print_block(number, block)
-    facts = result.to_json(blocks) | {"knobs_from": row["knobs_from"]}
+    files = []
+    if arguments.output:
+        from tvm_ops.profile_page import write_profile
+
+        page = write_profile(result, blocks, row["knobs_from"], arguments.output)
+        files.append(str(page))
+        print(files[0])
+    facts = result.to_json(blocks) | {"knobs_from": row["knobs_from"], "files": files}
     write_json(arguments.json, facts)
     return 0
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tvm_ops.errors import InputError
+from tvm_ops.html_page import render_page, write_page
 from tvm_ops.report_chart import Marks, convergence, longest_shown, number
 from tvm_ops.report_comparison import ComparisonFile, read_comparison
 from tvm_ops.report_history import (
@@ -26,7 +27,6 @@ from tvm_ops.report_history import (
     read_histories,
 )
 from tvm_ops.targets import NAMES, Target, get_target
-from tvm_ops.toolchain import scratch_beside
 from tvm_ops.tuning import log
 from tvm_ops.tuning.log import Record
 
@@ -105,24 +105,16 @@ def report(
 
 def render(sections: Sequence[Section]) -> str:
     """The page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return render_page(
+        PAGE,
+        filters={"number": number, "knob": knob, "anchor": anchor, "short": short},
+        sections=sections,
+        curve=curve,
+        marks=marks,
+        changes=changes,
+        geomean_gain=geomean_gain,
+        cut_off=CUT_OFF,
     )
-    environment.filters |= {"number": number, "knob": knob, "anchor": anchor, "short": short}
-    environment.globals |= {
-        "curve": curve,
-        "marks": marks,
-        "changes": changes,
-        "geomean_gain": geomean_gain,
-        "cut_off": CUT_OFF,
-    }
-    return environment.get_template(PAGE).render(sections=sections)
 
 
 def write_report(sections: Sequence[Section], folder: Path) -> Path:
@@ -130,15 +122,7 @@ def write_report(sections: Sequence[Section], folder: Path) -> Path:
 
     Raises ``InputError`` where the folder cannot be made or written.
     """
-    path = folder / PAGE
-    text = render(sections)
-    try:
-        with scratch_beside(path) as scratch:
-            (scratch / PAGE).write_text(text, encoding="utf-8")
-            (scratch / PAGE).replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
-    return path
+    return write_page(folder / PAGE, render(sections))
 
 
 def marks(history: TaskHistory) -> Marks:

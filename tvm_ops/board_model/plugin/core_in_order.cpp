@@ -27,10 +27,10 @@ class InOrderCore final : public Core {
     int neon_slots = 0;
     bool memory = false;
     bool branch = false;
-    bool fetch_ended = false;  // behind a taken branch
   };
 
-  uint64_t units_ready(const Operation& operation) const;
+  [[gnu::always_inline]] inline uint64_t units_ready(const Operation& operation,
+                                                     uint64_t from) const;
   uint64_t operands_and_units_ready(const Operation& operation) const;
   bool fits(const Operation& operation) const;
   uint64_t issue(const Operation& operation);
@@ -60,8 +60,8 @@ bool is_division(const Operation& operation) {
 }
 
 template <class Recorder>
-uint64_t InOrderCore<Recorder>::units_ready(const Operation& operation) const {
-  uint64_t ready = cycle_;
+uint64_t InOrderCore<Recorder>::units_ready(const Operation& operation, uint64_t from) const {
+  uint64_t ready = from;
   if (operation.cost.neon_slots) ready = std::max(ready, neon_free_);
   if (operation.cost.memory_cycles) ready = std::max(ready, memory_free_);
   if (is_division(operation)) ready = std::max(ready, divider_free_);
@@ -70,9 +70,9 @@ uint64_t InOrderCore<Recorder>::units_ready(const Operation& operation) const {
 
 template <class Recorder>
 uint64_t InOrderCore<Recorder>::operands_and_units_ready(const Operation& operation) const {
-  uint64_t ready = units_ready(operation);
+  uint64_t ready = cycle_;
   for (int i = 0; i < operation.n_reads; i++) ready = std::max(ready, source_ready(operation, i));
-  return ready;
+  return units_ready(operation, ready);
 }
 
 template <class Recorder>
@@ -89,12 +89,13 @@ bool InOrderCore<Recorder>::fits(const Operation& operation) const {
 // then memory.
 template <class Recorder>
 void InOrderCore<Recorder>::record_issue(const Operation& operation) {
-  uint64_t slot = units_ready(operation);
+  uint64_t slot = units_ready(operation, cycle_);
   recorder_.add(Wait::unit, slot - cycle_);
   if (slot == cycle_ && !fits(operation)) {
     slot++;
-    recorder_.add(group_.fetch_ended ? Wait::fetch : Wait::issue, 1);
+    recorder_.add(recorder_.fetch_ended ? Wait::fetch : Wait::issue, 1);
   }
+  recorder_.fetch_ended = false;
   OperandWait wait = operand_wait(operation, 0, operation.n_reads, recorder_.late);
   if (wait.ready <= slot) return;
   uint64_t in_time = std::max(slot, wait.in_time);
@@ -175,7 +176,9 @@ void InOrderCore<Recorder>::finish_branch(const Block& block, const Operation& o
     cycle_ += parameters_.mispredict_penalty;
     group_ = {};
   } else if (next != block.end && parameters_.taken_branch_ends_group) {
-    group_.fetch_ended = group_.instructions < parameters_.issue_width;
+    if constexpr (Recorder::kOn) {
+      recorder_.fetch_ended = group_.instructions < parameters_.issue_width;
+    }
     close_group();
   }
 }

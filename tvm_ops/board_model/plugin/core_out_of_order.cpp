@@ -74,7 +74,9 @@ void OutOfOrderCore<Recorder>::stall_dispatch_until(uint64_t cycle, Wait cause) 
 
 template <class Recorder>
 void OutOfOrderCore<Recorder>::dispatch(const Operation& operation) {
-  if (dispatched_ >= parameters_.issue_width) stall_dispatch_until(dispatch_cycle_ + 1, Wait::fetch);
+  if (dispatched_ >= parameters_.issue_width) {
+    stall_dispatch_until(dispatch_cycle_ + 1, Wait::fetch);
+  }
   stall_dispatch_until(reorder_buffer_.entry_free(), Wait::reorder_buffer);
   if (operation.cost.pipes) {
     stall_dispatch_until(queue_of(operation).entry_free(), Wait::queue);

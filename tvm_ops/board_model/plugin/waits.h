@@ -1,4 +1,4 @@
-// What instructions waited for: the cycles by which each of them advanced the core's time, by cause.
+// What instructions waited for: the cycles by which each advanced the core's time, by cause.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,7 @@ constexpr const char* kWaitNames[kWaits] = {
 
 // One instruction of a block over all executions.
 struct InstructionWaits {
-  std::array<uint64_t, kWaits> cycles{};         // their sum is the instruction's share of the block
+  std::array<uint64_t, kWaits> cycles{};         // their sum: the instruction's part of the block
   std::array<uint64_t, kMaxReads> for_source{};  // the part that waited for one of its registers
   uint64_t l1_misses = 0, l2_misses = 0;
 };
@@ -72,6 +72,7 @@ class WaitRecorder {
 
   std::array<Lateness, kRegisters> late{};  // by register
   Lateness cache, translation;              // of the instruction's own data
+  bool fetch_ended = false;                 // the issue group, by a taken branch before it was full
 
  private:
   InstructionWaits* waits_ = nullptr;
