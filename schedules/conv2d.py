@@ -8,41 +8,70 @@ from __future__ import annotations
 
 from typing import Any
 
+from schedules import _conv2d_blocked as blocked
 from schedules import _conv2d_direct as direct
 from schedules import _conv2d_gemm as gemm
+from schedules import _conv2d_neon as neon
 
 Knobs = dict[str, Any]
 
-STRUCTURAL = {"rows": None}  # with the sketch, chooses another data flow; None: any of the space
+# With the sketch, choose another data flow; None: any of the space.
+STRUCTURAL = {"rows": None, "x": None}
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
-    """One group: ``pixels``, ``channels`` (vectors along them), ``direct``; more: ``grouped``.
+    """NCHW: ``pixels``, ``channels`` (vectors along them), ``direct``; with groups ``grouped``.
 
-    Empty for channels in blocks.
+    Channels in blocks: ``blocked``, and ``neon`` where they are of four on AArch64. Groups have to
+    be of whole blocks.
     """
     if w.block != (1, 1):
-        return {}
+        if w.block[1] == 1 or not _whole_groups(w):
+            return {}
+        found = {"blocked": blocked.space(w, target)}
+        if target.isa == "aarch64" and w.block == (4, 4):
+            found["neon"] = neon.space(w, target)
+        return found
     if w.groups > 1:
         return {"grouped": direct.space(w, target)}
     matrix = {along: gemm.space(w, target, along) for along in ("pixels", "channels")}
     return {**matrix, "direct": direct.space(w, target)}
 
 
+def _whole_groups(w: Any) -> bool:
+    channels = (w.ci // w.groups, w.block[0]), (w.co // w.groups, w.block[1])
+    return w.groups == 1 or all(c % block == 0 for c, block in channels)
+
+
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     """Whether loops divide, tiles fit the registers and padding is near the least."""
-    part = gemm if knobs["sketch"] in ("pixels", "channels") else direct
-    return part.legal(w, target, knobs)
+    return bool(_PARTS[knobs["sketch"]].legal(w, target, knobs))
 
 
 def default(w: Any, target: Any) -> Knobs:
     """What an untuned shape gets."""
-    if w.groups > 1:
-        return {"sketch": "grouped", **direct.default(w, target)}
+    sketches = space(w, target)
+    for sketch in ("neon", "blocked", "grouped"):
+        if sketch in sketches:
+            return {**_PARTS[sketch].default(w, target), "sketch": sketch}
     return gemm.default(w, target)
+
+
+def sliceable(w: Any, knobs: Knobs) -> bool:
+    """Whether the knobs mean the same for fewer rows of the output."""
+    return knobs["sketch"] in ("neon", "blocked")
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     """Schedules the blocks of ``operators/conv2d.py`` in place."""
-    part = gemm if knobs["sketch"] in ("pixels", "channels") else direct
-    part.schedule(sch, knobs, target)
+    _PARTS[knobs["sketch"]].schedule(sch, knobs, target)
+
+
+_PARTS = {
+    "pixels": gemm,
+    "channels": gemm,
+    "direct": direct,
+    "grouped": direct,
+    "blocked": blocked,
+    "neon": neon,
+}

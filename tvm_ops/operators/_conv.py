@@ -105,6 +105,11 @@ class ConvWorkload:
         return (size + 2 * self.pad[axis] - reach) // self.stride[axis] + 1
 
     @property
+    def is_pointwise(self) -> bool:
+        """Whether pixel p of the output is made of pixel p of the input alone."""
+        return self.kernel == self.stride == (1, 1) and self.pad == (0, 0)
+
+    @property
     def macs(self) -> int:
         """Multiply-adds of the plain algorithm, whatever the kernel does instead."""
         taps = self.kernel[0] * self.kernel[1] * self.ci // self.groups

@@ -15,8 +15,11 @@ import numpy as np
 
 from tvm_ops.operators import _conv
 from tvm_ops.operators._conv import Array, ConvWorkload
+from tvm_ops.operators._conv_blocked import Blocked, compute_blocked
 from tvm_ops.operators._conv_direct import Direct, compute_direct
 from tvm_ops.operators._conv_gemm import Gemm, compute_gemm
+from tvm_ops.operators._conv_neon import Neon, compute_neon
+from tvm_ops.operators._conv_tiles import pack_blocks
 
 ERROR_BOUND = 1e-5  # of the largest output; sums of up to 1024 products were within 1e-6
 
@@ -46,6 +49,19 @@ WORKLOADS = [
     Workload(1, 7, 15, 15, 10, (3, 3), (1, 1), (2, 2), (2, 2), activation="none"),
     Workload(1, 4, 16, 13, 9, (3, 2), (3, 4), (2, 1), (2, 3)),
     Workload(1, 3, 5, 30, 4, (1, 1), (2, 3), (1, 1), activation="hswish"),
+    # Channels in blocks of four: ResNet-50's and MobileNets', then shapes that no tile divides.
+    Workload(1, 64, 56, 56, 256, (1, 1), (1, 1), (0, 0), activation="none", block=(4, 4)),
+    Workload(1, 128, 28, 28, 128, stride=(2, 2), block=(4, 4)),
+    Workload(1, 13, 9, 11, 22, activation="hswish", block=(4, 4)),
+    Workload(
+        2, 13, 9, 11, 22, (3, 2), (2, 2), (1, 0), activation="prelu", residual=True, block=(4, 4)
+    ),
+    Workload(1, 48, 10, 9, 32, groups=4, activation="relu6", residual=True, block=(4, 4)),
+    Workload(1, 30, 1, 1, 70, (1, 1), (1, 1), (0, 0), block=(4, 4)),
+    Workload(1, 18, 7, 7, 6, (5, 5), (1, 1), (4, 4), (2, 2), block=(4, 4)),
+    Workload(1, 20, 7, 9, 40, (1, 1), (2, 2), (0, 0), block=(4, 4)),
+    Workload(1, 3, 30, 31, 14, (3, 3), (2, 2), (1, 1), block=(1, 4)),
+    Workload(1, 20, 13, 9, 40, activation="hswish", block=(16, 16)),
     # Groups: two, depthwise, depthwise with a multiplier.
     Workload(1, 10, 14, 14, 26, groups=2),
     Workload(1, 32, 28, 28, 32, groups=32, activation="relu6"),
@@ -58,26 +74,32 @@ unpack_output = _conv.unpack_output
 
 
 def compute(w: Workload, knobs: dict[str, Any]) -> Any:
-    """The PrimFunc of ``w.arguments`` as ``pack`` makes them, then y[n, co, oh, ow]."""
-    if knobs["sketch"] in ("direct", "grouped"):
-        return compute_direct(Direct.of(w, knobs))
-    return compute_gemm(Gemm.of(w, knobs))
+    """The PrimFunc of ``w.arguments`` as ``pack`` makes them, then y."""
+    plan = _plan(w, knobs)
+    if isinstance(plan, Blocked):
+        return compute_blocked(plan)
+    if isinstance(plan, Neon):
+        return compute_neon(plan)
+    return compute_direct(plan) if isinstance(plan, Direct) else compute_gemm(plan)
 
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
     """Those of the arrays that are given, as the kernel takes them: in the order of use.
 
     ``pixels``, ``channels``: weights[co / tile_co, (ci, kh, kw), tile_co]; ``direct``, ``grouped``:
-    weights[group, co / tile_co, ci, kh, kw, tile_co], ci and co of one group. Bias and slope are
+    weights[group, co / tile_co, ci, kh, kw, tile_co], ci and co of one group; ``blocked``,
+    ``neon``: weights[group, co tile, ci / c, kh, kw, c, co in tile]. Bias and slope are
     [group, co of the group], flat. Zeros where padded. Raises ``InputError`` for other shapes.
     """
-    packed = _conv.pack_shared(w, arrays)
-    layout, per_group = _layout(w, knobs), w.co // w.groups
+    packed, plan = _conv.pack_shared(w, arrays), _plan(w, knobs)
+    if isinstance(plan, Blocked | Neon):
+        return pack_blocks(plan, packed, arrays)
+    per_group = w.co // w.groups
     if "weights" in arrays:
-        packed["weights"] = _pack_weights(w, layout.weights_shape, arrays["weights"])
+        packed["weights"] = _pack_weights(w, plan.weights_shape, arrays["weights"])
     for name in [name for name in ("bias", "slope") if name in arrays]:
         grouped = arrays[name].reshape(w.groups, per_group)
-        padded = np.pad(grouped, ((0, 0), (0, layout.co - per_group)))
+        padded = np.pad(grouped, ((0, 0), (0, plan.co - per_group)))
         packed[name] = padded.reshape(-1).astype(np.float32)
     return packed
 
@@ -91,7 +113,9 @@ def _pack_weights(w: Workload, shape: tuple[int, ...], weights: Array) -> Array:
     return np.ascontiguousarray(tiles, dtype=np.float32).reshape(shape)
 
 
-def _layout(w: Workload, knobs: dict[str, Any]) -> Direct | Gemm:
+def _plan(w: Workload, knobs: dict[str, Any]) -> Direct | Gemm | Blocked | Neon:
     if knobs["sketch"] in ("direct", "grouped"):
         return Direct.of(w, knobs)
-    return Gemm.of(w, knobs)
+    if knobs["sketch"] == "blocked":
+        return Blocked.of(w, knobs)
+    return Neon.of(w, knobs) if knobs["sketch"] == "neon" else Gemm.of(w, knobs)

@@ -1,0 +1,65 @@
+"""The sketch ``neon`` of ``conv2d``: the order of its assembly tiles, and where input is packed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schedules import _conv2d_tiles as tiles
+
+Knobs = dict[str, Any]
+
+# (pixels, vectors) of the register tile, by how few cycles a multiply takes: with p pixels and v
+# vectors, p v accumulators, p + v operands and a second set of weights' registers fit 32.
+_TILES = [
+    [9, 2], [7, 3], [8, 2], [10, 2], [6, 3], [5, 4], [4, 5], [14, 1], [7, 2], [6, 2], [5, 3],
+    [4, 4], [12, 1], [10, 1], [8, 1], [7, 1], [3, 6], [2, 8], [4, 3], [4, 2], [3, 4], [3, 2],
+    [2, 4], [2, 2], [4, 1], [3, 1], [2, 1], [1, 8], [1, 6], [1, 4], [1, 3], [1, 2], [1, 1],
+]  # fmt: skip
+_MAX_OFFSET = 32760  # bytes: the immediate of an 8-byte load
+
+
+def space(w: Any, target: Any) -> dict[str, list[Any]]:
+    """Knobs and options."""
+    return {
+        "lanes": [4],
+        **tiles.space(w, target, _TILES),
+        "in_order": [target.core == "cortex-a53"],
+    }
+
+
+def legal(w: Any, target: Any, knobs: Knobs) -> bool:
+    """Whether padding is near the least, and immediates reach all of a tile's pixels."""
+    return tiles.legal(w, knobs) and _reach(w, knobs) <= _MAX_OFFSET
+
+
+def _reach(w: Any, knobs: Knobs) -> int:
+    """Bytes from a tile's first pixel to its last one's last tap."""
+    rows, cols, _ = knobs["tile"]
+    if w.is_pointwise:
+        return 16 * int(cols)
+    row = (rows - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0]
+    col = (cols - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1]
+    return 16 * int(row * (w.w + 2 * w.pad[1]) + col + 1)
+
+
+def default(w: Any, target: Any) -> Knobs:
+    """The tile that takes the fewest cycles, blocks that fit the caches."""
+    return tiles.default(w, target, space(w, target), lambda knobs: legal(w, target, knobs))
+
+
+def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
+    """Schedules [``pack_input``,] ``tile`` in place."""
+    tile = sch.get_sblock("tile")
+    notes = dict(sch.get(tile).annotations)
+    for name in notes:
+        sch.unannotate(tile, name)
+    _z, n, group, vector, row, col = sch.get_loops(tile)
+    if notes["pointwise"]:
+        block, col = sch.split(col, [None, knobs["block"]])
+    else:
+        block, row = sch.split(row, [None, knobs["block"]])
+    outer = [vector, row, col] if knobs["order"] == "co_outer" else [row, col, vector]
+    sch.reorder(n, group, block, *outer)
+    sch.annotate(outer[-1], "pragma_import_llvm", notes["pragma_import_llvm"])
+    tiles.schedule_parallel(sch, group, block, outer[0])
+    tiles.schedule_pack(sch, knobs, block)

@@ -1,0 +1,135 @@
+"""What convolutions of channels in blocks share: the output in tiles, the order of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tvm_ops.operators._conv import Array, ConvWorkload
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the output in tiles, ``block`` of which make a block.
+
+    What reaches over the end is moved back to end with the axis, the tile alone or (``together``)
+    its whole block: some outputs are computed again, none is asked whether it exists.
+    """
+
+    size: int
+    tile: int
+    block: int = 1
+    together: bool = False
+
+    @property
+    def tiles(self) -> int:
+        """Rounded up to whole blocks."""
+        return -(-self.size // (self.tile * self.block)) * self.block
+
+    @property
+    def slots(self) -> int:
+        """Outputs of all tiles, those that are computed twice counted twice."""
+        return self.tiles * self.tile
+
+    def start(self, tile: Any) -> Any:
+        """The first output of a tile; the tiles of a block follow each other."""
+        from tvm import tirx
+
+        if self.slots == self.size:
+            return tile * self.tile
+        if not self.together:
+            return tirx.min(tile * self.tile, self.size - self.tile)
+        step = self.tile * self.block
+        first = tirx.min(tile // self.block * step, self.size - step)
+        return first + tile % self.block * self.tile
+
+    def position(self, slot: Any) -> Any:
+        """The output's index of a slot."""
+        return self.start(slot // self.tile) + slot % self.tile
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Sizes of a workload under the knobs ``tile`` (rows, columns, vectors), ``block``, ``lanes``.
+
+    A pointwise convolution is one row of h * w pixels, and ``block`` counts its tiles; else it
+    counts rows of tiles. ``vectors`` are those of ``lanes`` channels of one group's output. ``x``
+    is where tiles read the input: "direct"ly, from the "padded" rows of their block, or from
+    "panels" with a tile's pixels together.
+    """
+
+    w: ConvWorkload
+    lanes: int
+    rows: Axis
+    cols: Axis
+    vectors: Axis
+    x: str
+
+    @classmethod
+    def of(cls, w: ConvWorkload, knobs: dict[str, Any]) -> Self:
+        lanes, (tile_h, tile_w, tile_v), block = knobs["lanes"], knobs["tile"], knobs["block"]
+        rows, cols = Axis(w.out_h, tile_h, block, together=True), Axis(w.out_w, tile_w)
+        if w.is_pointwise:
+            rows, cols = Axis(1, 1), Axis(w.out_h * w.out_w, tile_w, block)
+        vectors = Axis(-(-w.co // w.groups // lanes), tile_v)
+        return cls(w, lanes, rows, cols, vectors, knobs["x"])
+
+    @property
+    def ci_blocks(self) -> int:
+        """The input's blocks of channels, of one group."""
+        return -(-self.w.ci // self.w.groups // self.w.block[0])
+
+    @property
+    def channels(self) -> int:
+        """Of the output, with those that fill the last vector of each group."""
+        return self.w.groups * self.vectors.size * self.lanes
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """[group, co tile, ci block, kh, kw, ci in block, co in tile]."""
+        w, tile_co = self.w, self.vectors.tile * self.lanes
+        return w.groups, self.vectors.tiles, self.ci_blocks, *w.kernel, w.block[0], tile_co
+
+    @property
+    def packed_shape(self) -> tuple[int, ...]:
+        """Of what the tiles read if it is not x: [n, row block, ...] or [n, tile, ...]."""
+        w, c = self.w, self.w.block[0]
+        if self.x == "panels":
+            return w.n, self.cols.tiles, self.ci_blocks * w.groups, self.cols.tile, c
+        rows = self.rows.tile * self.rows.block
+        rows = (rows - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0] + 1
+        blocks = self.rows.tiles // self.rows.block
+        return w.n, blocks, self.ci_blocks * w.groups, rows, w.w + 2 * w.pad[1], c
+
+    def image(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """x or y as the blocks see it: NCHW in blocks of one channel; pointwise, in one row."""
+        n, channels, h, w, *block = shape
+        h, w = (1, h * w) if self.w.is_pointwise else (h, w)
+        return n, channels, h, w, *(block or [1])
+
+
+def pack_blocks(t: Tiling, shared: dict[str, Array], arrays: dict[str, Array]) -> dict[str, Array]:
+    """``shared`` (x, residual) and what is given of weights, bias and slope, as ``t`` has them."""
+    w = t.w
+    packed = {name: array.reshape(t.image(array.shape)) for name, array in shared.items()}
+    co, ci, c = w.co // w.groups, w.ci // w.groups, w.block[0]
+    channels = t.vectors.size * t.lanes
+    if "weights" in arrays:
+        grouped = arrays["weights"].reshape(w.groups, co, ci, *w.kernel)
+        rest = (0, channels - co), (0, t.ci_blocks * c - ci)
+        grouped = np.pad(grouped, ((0, 0), *rest, (0, 0), (0, 0)))
+        size = t.vectors.tile * t.lanes
+        starts = [min(i * size, channels - size) for i in range(t.vectors.tiles)]
+        tiles = np.stack([grouped[:, s : s + size] for s in starts], axis=1)
+        tiles = tiles.reshape(w.groups, len(starts), size, t.ci_blocks, c, *w.kernel)
+        packed["weights"] = np.ascontiguousarray(tiles.transpose(0, 1, 3, 5, 6, 4, 2), np.float32)
+    for name in [name for name in ("bias", "slope") if name in arrays]:
+        rows = arrays[name].reshape(w.groups, co)
+        padded = np.pad(rows, ((0, 0), (0, channels - co)))
+        packed[name] = padded.reshape(-1).astype(np.float32)
+    return packed

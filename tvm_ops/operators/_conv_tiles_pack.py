@@ -1,0 +1,62 @@
+"""The block ``pack_input`` of convolutions of channels in blocks: padded rows, or panels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm_ops.operators._conv_pack import whole
+from tvm_ops.operators._conv_tiles import Tiling
+
+
+def source(t: Tiling, x: Any) -> Any:
+    """What the tiles read: x itself, or a buffer that ``pack_input`` fills."""
+    from tvm.script.ir_builder import tirx as T
+
+    if t.x == "direct":
+        return x
+    packed = T.sblock_alloc_buffer(t.packed_shape)
+    (_pack_panels if t.x == "panels" else _pack_rows)(t, x, packed)
+    return packed
+
+
+def _pack_panels(t: Tiling, x: Any, panels: Any) -> None:
+    from tvm.script.ir_builder import tirx as T
+
+    loops = t.packed_shape
+    with T.grid(*loops) as indices, T.sblock("pack_input"):
+        vn, vt, vb, vp, vl = map(T.axis.spatial, loops, indices)
+        value = x[vn, vb, 0, t.cols.start(vt) + vp, vl]
+        T.reads(value)
+        T.writes(panels[vn, vt, vb, vp, vl])
+        T.buffer_store(panels, value, [vn, vt, vb, vp, vl])
+
+
+def _pack_rows(t: Tiling, x: Any, padded: Any) -> None:
+    from tvm import tirx
+    from tvm.script.ir_builder import tirx as T
+
+    w, (ph, pw), c = t.w, t.w.pad, t.w.block[0]
+    width = t.packed_shape[4]
+    loops = (1, 1, *t.packed_shape[:4])
+    with T.grid(*loops) as indices, T.sblock("pack_input"):
+        vz, vy, vn, vk, vb, vr = map(T.axis.spatial, loops, indices)
+        row = t.rows.start(vk * t.rows.block) * w.stride[0] + vr - ph
+        T.reads(x[vn, vb, row, 0 : w.w, 0:c])
+        T.writes(padded[vn, vk, vb, vr, whole(vz, width), whole(vy, c)])
+
+        def fill(first: int, end: int, value: Any) -> None:
+            if end > first:
+                with T.serial(0, end - first) as i, T.vectorized(0, c) as lane:
+                    at = [vn, vk, vb, vr, first + i, lane]
+                    T.buffer_store(padded, value(first + i - pw, lane), at)
+
+        def zero(_col: Any, _lane: Any) -> Any:
+            return T.float32(0)
+
+        with T.If(tirx.all(row >= 0, row < w.h)):
+            with T.Then():
+                fill(0, pw, zero)
+                fill(pw, pw + w.w, lambda col, lane: x[vn, vb, row, col, lane])
+                fill(pw + w.w, width, zero)
+            with T.Else():
+                fill(0, width, zero)

@@ -1,0 +1,210 @@
+"""A register tile of a convolution or matrix product in AArch64 assembly, as LLVM inline assembly.
+
+One call computes, for ``pixels`` times ``vectors`` of four channels, the sum over blocks of four
+input channels and over taps, bias, residual and activation. In the loop nothing but multiplies and
+the loads of what comes next remains: an operand's register is loaded again as soon as its last
+multiply is issued, a whole sweep of the tile (``pixels`` multiplies) before its next use.
+
+LLVM, given the same tile, hoists loads until it spills on the A53 (48 % of peak instead of 78 % for
+1x1, 128 to 256 channels at 28x28) and keeps 84 % instead of 93 % on the A72.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+from tvm_ops.operators._neon_finish import Finish
+from tvm_ops.operators._neon_in_order import InOrder
+from tvm_ops.operators._neon_registers import (
+    BASES,
+    COUNT,
+    INTEGERS,
+    LANES,
+    MOVE_ON,
+    REGISTERS,
+    W_NEXT,
+    X_NEXT,
+    X_STEP,
+    Load,
+    Multiply,
+    W,
+    X,
+    constant,
+)
+
+MAX_OFFSET = 32760  # bytes: the immediate of a load of an integer register
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one call computes; offsets and steps are in bytes.
+
+    ``pixels`` and ``taps`` are offsets in x, from whose block of channels to the next it is
+    ``x_step``; there are ``blocks``. The weights are [block, tap, 4 of ci, vectors, 4 of co],
+    contiguous. ``outputs`` are the pixels' offsets in y (and residual), ``y_step`` is from one
+    vector of channels to the next.
+    """
+
+    pixels: tuple[int, ...]
+    taps: tuple[int, ...]
+    vectors: int
+    blocks: int
+    x_step: int
+    outputs: tuple[int, ...]
+    y_step: int
+    activation: str = "none"
+    bias: bool = True
+    residual: bool = False
+    in_order: bool = False
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Names of the pointers that a call takes, in this order."""
+        optional = {
+            "bias": self.bias,
+            "slope": self.activation == "prelu",
+            "residual": self.residual,
+        }
+        return "x", "weights", *(name for name, there in optional.items() if there), "y"
+
+    @property
+    def name(self) -> str:
+        return "tvm_ops_tile_" + sha256(repr(self).encode()).hexdigest()[:12]
+
+    @property
+    def fits(self) -> bool:
+        """Whether registers and immediates suffice."""
+        p, v = len(self.pixels), self.vectors
+        farthest = max(self.pixels) + max(self.taps) + 8
+        weights = len(self.taps) * LANES * v * 16
+        return (
+            p * v + p + v <= REGISTERS
+            and v <= len(BASES)
+            and max(farthest, weights, max(self.outputs)) <= MAX_OFFSET
+        )
+
+    def llvm(self) -> str:
+        """LLVM IR that defines the function ``name``."""
+        lines = "\\0A".join(self._assembly())
+        arguments = ", ".join(f"ptr %{name}" for name in self.arguments)
+        taken = ["r"] * len(self.arguments)
+        clobbers = [f"v{i}" for i in range(REGISTERS)] + list(INTEGERS) + ["cc", "memory"]
+        constraints = ",".join(taken + [f"~{{{c}}}" for c in clobbers])
+        return (
+            f"define internal i32 @{self.name}({arguments}) alwaysinline nounwind {{\n"
+            f'  call void asm sideeffect "{lines}", "{constraints}"({arguments}) noduplicate\n'
+            "  ret i32 0\n}\n"
+        )
+
+    def _assembly(self) -> Iterator[str]:
+        operand = {name: f"${i}" for i, name in enumerate(self.arguments)}
+        yield f"mov {X}, {operand['x']}"
+        yield f"mov {W}, {operand['weights']}"
+        yield from constant(COUNT, self.blocks)
+        finish = self._finish(operand)
+        yield from finish.first_accumulators()
+        multiplies = list(self.multiplies())
+        schedule = InOrder.steady(multiplies, self.advance) if self.in_order else None
+        pending = schedule.pending if schedule else {}
+        for load in self._loads(X, W):
+            yield from pending[load.register].done() if load.register in pending else [load.whole]
+        yield from constant(X_STEP, self.x_step)
+        yield "1:"
+        yield from schedule.lines if schedule else _out_of_order(multiplies, self.advance)
+        yield "b.ne 1b"
+        yield from finish.last()
+
+    def _finish(self, operand: dict[str, str]) -> Finish:
+        return Finish(
+            operand, len(self.pixels), self.vectors, self.outputs, self.y_step, self.activation
+        )
+
+    @property
+    def advance(self) -> list[str]:
+        """Where the next block lies. After the last one it is the same: what is loaded is there."""
+        weights = len(self.taps) * LANES * self.vectors * 16
+        return [
+            f"subs {COUNT}, {COUNT}, #1",
+            f"add {X_NEXT}, {X}, {X_STEP}",
+            f"add {W_NEXT}, {W}, #{weights & 0xFFF}",
+            *([f"add {W_NEXT}, {W_NEXT}, #{weights >> 12}, lsl #12"] if weights >> 12 else []),
+            f"csel {X_NEXT}, {X}, {X_NEXT}, eq",
+            f"csel {W_NEXT}, {W}, {W_NEXT}, eq",
+        ]
+
+    def accumulator(self, pixel: int, vector: int) -> int:
+        return pixel * self.vectors + vector
+
+    @property
+    def weights_registers(self) -> int:
+        """How many the weights take in turn: a divisor of those of a tap, so that turns repeat."""
+        spare = REGISTERS - len(self.pixels) * (self.vectors + 1)
+        fitting = [n for n in range(self.vectors, 2 * self.vectors + 1) if n <= spare]
+        return max(n for n in fitting if LANES * self.vectors % n == 0)
+
+    def pixel_register(self, pixel: int) -> int:
+        return len(self.pixels) * self.vectors + pixel
+
+    def weights_register(self, index: int) -> int:
+        """``index`` counts (k, vector)."""
+        first = len(self.pixels) * (self.vectors + 1)
+        return first + index % self.weights_registers
+
+    def weights_load(self, index: int) -> Load:
+        """``index`` counts (tap, k, vector)."""
+        base, total = W, len(self.taps) * LANES * self.vectors
+        if index >= total:
+            index, base = index - total, W_NEXT
+        return Load(self.weights_register(index), base, index * 16)
+
+    def pixel_load(self, tap: int, pixel: int) -> Load:
+        base = X
+        if tap == len(self.taps):
+            tap, base = 0, X_NEXT
+        return Load(self.pixel_register(pixel), base, self.taps[tap] + self.pixels[pixel])
+
+    def multiplies(self) -> Iterator[Multiply]:
+        """Those of one block of channels, in order, each with the loads that it makes possible."""
+        pixels, vectors = range(len(self.pixels)), range(self.vectors)
+        doubled = self.weights_registers == 2 * self.vectors
+        for tap in range(len(self.taps)):
+            for k in range(LANES):
+                # Pixel by pixel where all vectors have a second register: pixels are then freed
+                # evenly. Else vector by vector, which frees weights evenly.
+                order = (
+                    [(p, v) for p in pixels for v in vectors]
+                    if doubled
+                    else [(p, v) for v in vectors for p in pixels]
+                )
+                for p, v in order:
+                    frees = []
+                    if k == LANES - 1 and v == vectors[-1]:
+                        frees.append(self.pixel_load(tap + 1, p))
+                    index = (tap * LANES + k) * self.vectors + v
+                    if p == pixels[-1]:
+                        frees.append(self.weights_load(index + self.weights_registers))
+                    yield Multiply(
+                        self.accumulator(p, v), self.weights_register(index),
+                        self.pixel_register(p), k, tuple(frees),
+                    )  # fmt: skip
+
+    def _loads(self, x: str, w: str) -> Iterator[Load]:
+        """Those before the first multiply."""
+        for i in range(self.weights_registers):
+            yield Load(self.weights_register(i), w, i * 16)
+        for p in range(len(self.pixels)):
+            yield Load(self.pixel_register(p), x, self.taps[0] + self.pixels[p])
+
+
+def _out_of_order(multiplies: list[Multiply], advance: list[str]) -> Iterator[str]:
+    coming = deque(advance)
+    for multiply in multiplies:
+        yield multiply.text
+        if coming:
+            yield coming.popleft()
+        for load in multiply.frees:
+            yield load.whole
+    yield from MOVE_ON
