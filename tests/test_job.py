@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from tvm_ops.chooser import layer_tasks
 from tvm_ops.cli_progress import duration, overall
-from tvm_ops.errors import InputError
-from tvm_ops.networks import Layer, all_layers, kind
-from tvm_ops.operators import get_operator
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task, parse_task
 from tvm_ops.template import default_knobs
@@ -86,24 +82,6 @@ def test_time_left_counts_multiply_adds(tasks: list[Task]) -> None:
     job.started -= 10
     assert job.time_left == pytest.approx(20, rel=0.01)
     assert (duration(61), duration(3661)) == ("1:01", "1:01:01")
-
-
-def test_layers_have_the_tasks_that_compete() -> None:
-    for layer in all_layers():
-        if layer.operator == "conv2d":
-            names = [task.operator for task in layer_tasks(layer, get_target("rpi4"), "nchw")]
-            winograd = ["winograd_conv2d"] if kind(layer) == "3x3 stride 1" else []
-            assert names == ["conv2d", *winograd]
-
-
-def test_layouts() -> None:
-    workload = get_operator("conv2d").Workload(1, 3, 8, 8, 8)
-    layer = Layer("conv2d", workload, 1)
-    assert {t.workload.shape_key for t in layer_tasks(layer, get_target("rpi4"), "nchw")} == {
-        workload.shape_key
-    }
-    with pytest.raises(InputError, match="unknown layout 'nhwc'; known: nchw, nchw4c"):
-        layer_tasks(layer, get_target("rpi4"), "nhwc")
 
 
 def test_networks_go_without_operator_and_workload(refused) -> None:

@@ -27,7 +27,7 @@ from tvm_ops.cli_arguments import (
     target,
     whole,
 )
-from tvm_ops.cli_parser_tuning import add_tune
+from tvm_ops.cli_parser_tuning import add_choose, add_tune
 from tvm_ops.errors import InputError
 
 _ABOUT = """\
@@ -222,6 +222,7 @@ VERBS = {
     "doctor": _doctor,
     "list": _list_verb,
     "tune": add_tune,
+    "choose": add_choose,
     "build": _build,
     "bundle": _bundle,
     "run": _run,

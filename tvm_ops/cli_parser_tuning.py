@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from tvm_ops import cli_tune
+from tvm_ops import cli_choose, cli_tune
 from tvm_ops.cli_arguments import (
     Parser,
     Verbs,
     add_board,
     add_json,
+    add_logs,
     add_verb,
     add_workloads,
     fraction,
     known_name,
     operator,
+    target,
     whole,
 )
 
@@ -87,4 +89,24 @@ Ctrl-C leaves a valid log; the same command resumes."""
         metavar="X",
         help="largest error allowed, over the largest output (default: the operator's, 1e-4)",
     )
+    add_json(parser)
+
+
+def add_choose(verbs: Verbs) -> None:
+    """``choose``."""
+    about = "which operator does a network's 3x3 layers of stride 1 fastest, as the logs say"
+    example = """\
+examples:
+  tvm-ops choose --target rpi4
+  tvm-ops choose --target rpi4 --workload conv2d-n1_ci64_h56_w56_co64_k3_s1_p1-f32"""
+    parser = add_verb(verbs, "choose", cli_choose.choose, about, example)
+    parser.add_argument(
+        "--target", type=target, required=True, metavar="T", help="see: tvm-ops list targets"
+    )
+    parser.add_argument("--workload", metavar="KEY", help="one layer, by its conv2d key")
+    parser.add_argument(
+        "--network", type=network, metavar="NAME", help="the layers of one network (default: all)"
+    )
+    add_layout(parser)
+    add_logs(parser)
     add_json(parser)
