@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.candidates import random_knobs
-from tvm_ops.operators import conv2d, winograd_conv2d
+from tvm_ops.operators import _epilogue, conv2d, dense, winograd_conv2d
 from tvm_ops.peers.handwritten import ACTIVATIONS
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task
@@ -70,3 +70,12 @@ def test_conv2d(
         n, ci * groups, h, w, co * groups, kernel, stride, pad, dilation, groups, activation
     )
     check("conv2d", shape, seed)
+
+
+@EACH
+@given(
+    n=st.integers(1, 20), ci=st.integers(1, 40), co=st.integers(1, 70), residual=st.booleans(),
+    activation=st.sampled_from(_epilogue.ACTIVATIONS), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_dense(n: int, ci: int, co: int, residual: bool, activation: str, seed: int) -> None:
+    check("dense", dense.Workload(n, ci, co, activation, residual), seed)
