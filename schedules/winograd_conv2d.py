@@ -16,6 +16,8 @@ Knobs = dict[str, Any]
 _TILES_32 = [[8, 8], [7, 8], [9, 8], [10, 8], [12, 8], [5, 16], [4, 16], [7, 12], [8, 12]]
 _TILES_32 += [[14, 4], [16, 4]]
 _TILES_16 = [[4, 8], [8, 4], [4, 4], [12, 4], [4, 12]]
+# (tiles p, channels co) of the assembly tiles, the fastest first.
+_TILES_NEON = [[9, 8], [8, 8], [7, 12], [10, 8], [7, 8], [6, 12], [5, 16], [14, 4], [4, 16]]
 _VARIANTS = [[2, 2], [4, 2], [4, 4], [5, 4], [5, 5], [6, 4], [6, 6]]  # F(rows x columns, 3x3)
 _BLOCKS = [0, 1, 2, 4, 8, 16]
 
@@ -23,6 +25,7 @@ _BLOCKS = [0, 1, 2, 4, 8, 16]
 # correct, tuned or not; None: those of the space.
 STRUCTURAL = {"m": _VARIANTS, "v_inner": None}
 
+_LLVM_ONLY = ("unroll_k", "read_weights", "pipeline")  # knobs that assembly tiles have no use for
 _READ = 4  # values of neighbouring tiles that one load brings; the multiplies take them one by one
 _MAX_BODY = 320  # multiply-adds; with loads and addresses 1.6 KB of code
 _MAX_WORK = 1.3  # of the least for the shape; what needs more lost on ResNet-18's layers
@@ -30,13 +33,14 @@ _WEIGHTS_AS_TILES = 5  # streaming the transformed weights once costs as much as
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
-    """Sketches: ``packed`` (vectors along channels) and ``phased`` (vectors along tiles).
+    """Sketches: ``packed`` (vectors along channels), ``phased`` (along tiles), ``neon``.
 
-    Empty for channels in blocks.
+    ``neon`` is ``packed`` with assembly tiles, on AArch64. Channels in blocks are ``packed`` if the
+    blocks are vectors.
     """
-    if w.block != (1, 1):
+    lanes = target.vector_lanes if w.block == (1, 1) else w.block[0]
+    if w.block[0] != w.block[1] or lanes > target.vector_lanes:
         return {}
-    lanes = target.vector_lanes
     variants = [m for m in _VARIANTS if _work(w, m) <= _MAX_WORK * _least_work(w)]
     shapes = [t for t in _register_tiles(target) if any(_fits(w, target, m, t) for m in variants)]
     most_p = max(-(-_tiles(w, m) // p) for m in variants for p, _ in shapes)
@@ -54,15 +58,27 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
         "read_weights": [False, True],
         "pipeline": [False, True],
     }
-    return {
-        "packed": {**common, "v_inner": ["tile", "channel"]},
-        "phased": {**common, "v_inner": ["tile"]},
-    }
+    found = {"packed": {**common, "v_inner": ["tile", "channel"]}}
+    if w.block == (1, 1):
+        found["phased"] = {**common, "v_inner": ["tile"]}
+    if target.isa == "aarch64":
+        tiles = [t for t in _TILES_NEON if any(_fits(w, target, m, t) for m in variants)]
+        rest = {name: common[name] for name in ("m", "lanes", "v_outer", "pad_at")}
+        most_p = max(-(-_tiles(w, m) // p) for m in variants for p, _ in tiles)
+        blocks = sorted({0, *(b for b in (1, 2, 3, 4, 7, 8, 14, 16) if b < most_p)})
+        found["neon"] = {
+            **rest, "tile": tiles, "block_p": blocks, "block_co": common["block_co"],
+            "order": ["co_outer", "p_outer"], "v_inner": ["channel"],
+            "in_order": [target.core == "cortex-a53"],
+        }  # fmt: skip
+    return found
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     """Whether loops divide, code and padding stay near the least, and no knob is without effect."""
-    lanes, m, (tile_p, tile_co) = knobs["lanes"], knobs["m"], knobs["tile"]
+    lanes, (tile_p, tile_co) = knobs["lanes"], knobs["tile"]
+    if knobs["sketch"] == "neon":
+        return _blocks_fit(w, target, knobs)
     phased, inner, unroll = knobs["sketch"] == "phased", knobs["v_inner"], knobs["unroll_k"]
     vector_p = lanes if phased else _READ
     if _round_up(w.ci, lanes) % unroll or (tile_p % vector_p and inner == "tile"):
@@ -71,7 +87,13 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
         return False
     if tile_p * tile_co // lanes * unroll > _MAX_BODY:  # the body must stay in the I-cache
         return False
-    tiles = _tiles(w, m, lanes if phased else 1)
+    return _blocks_fit(w, target, knobs)
+
+
+def _blocks_fit(w: Any, target: Any, knobs: Knobs) -> bool:
+    """Whether blocks of whole tiles need little padding, and no knob is without effect."""
+    m, (tile_p, tile_co), phased = knobs["m"], knobs["tile"], knobs["sketch"] == "phased"
+    tiles = _tiles(w, m, knobs["lanes"] if phased else 1)
     p_tiles, co_tiles = -(-tiles // tile_p), -(-w.co // tile_co)
     block_p, block_co = knobs["block_p"], knobs["block_co"]
     if knobs["order"] == "p_outer" and 1 in (block_p or p_tiles, block_co or co_tiles):
@@ -102,10 +124,12 @@ def _round_up(size: int, multiple: int) -> int:
 
 def default(w: Any, target: Any) -> Knobs:
     """What an untuned shape gets: the variant with the least work, a tile that wastes little."""
-    lanes = target.vector_lanes
+    lanes = target.vector_lanes if w.block == (1, 1) else w.block[0]
     m = min(_VARIANTS, key=lambda m: _work(w, m))
     tiles = _tiles(w, m)
+    neon = target.isa == "aarch64"
     shapes = [t for t in _register_tiles(target) if t[0] * t[1] <= _MAX_BODY]
+    shapes = _TILES_NEON if neon else shapes
     tile = min(shapes, key=lambda t: _padded(tiles, w.co, t))
     p_tiles, co_tiles = -(-tiles // tile[0]), -(-w.co // tile[1])
     # Four blocks of channels if there are as many, for as many threads.
@@ -118,7 +142,13 @@ def default(w: Any, target: Any) -> Knobs:
         "order": "co_outer", "unroll_k": lanes, "v_outer": "element", "v_inner": "channel",
         "pad_at": "channel", "read_weights": False, "pipeline": False,
     }  # fmt: skip
-    return knobs
+    return _to_neon(knobs, target) if neon else knobs
+
+
+def _to_neon(knobs: Knobs, target: Any) -> Knobs:
+    """The same choices for assembly tiles."""
+    rest = {name: value for name, value in knobs.items() if name not in _LLVM_ONLY}
+    return {**rest, "sketch": "neon", "in_order": target.core == "cortex-a53"}
 
 
 def _tiles(w: Any, m: list[int], multiple: int = 1) -> int:
@@ -148,13 +178,26 @@ def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     co_block, co_in = _split_blocks(sch, co, knobs["block_co"] * tile_co)
     co_in, co_lane = sch.split(co_in, [None, lanes])
     sch.reorder(n, p_block, co_block, p_in, co_in, co_lane)
-    if int(sch.mod["main"].params[-1].shape[1]) % lanes == 0:
+    y = sch.mod["main"].params[-1]
+    if len(y.shape) == 5 or int(y.shape[1]) % lanes == 0:
         sch.vectorize(co_lane)  # otherwise lanes of the last vector must not be stored
     sch.parallel(p_block if knobs["block_p"] else co_block)  # refused once other blocks are inside
     sch.compute_at(gemm, co_block, preserve_unit_loops=True)
     sch.compute_at(transform, p_block, preserve_unit_loops=True)
     _schedule_input(sch, knobs, transform, pack, p_block)
-    _schedule_gemm(sch, knobs, gemm, tile_p, tile_co)
+    if knobs["sketch"] == "neon":
+        _order_tiles(sch, knobs, gemm)
+    else:
+        _schedule_gemm(sch, knobs, gemm, tile_p, tile_co)
+
+
+def _order_tiles(sch: Any, knobs: Knobs, gemm: Any) -> None:
+    assembly = sch.get(gemm).annotations["pragma_import_llvm"]
+    sch.unannotate(gemm, "pragma_import_llvm")
+    e, p_tile, co_tile = sch.get_loops(gemm)[-3:]
+    outer = [co_tile, p_tile] if knobs["order"] == "co_outer" else [p_tile, co_tile]
+    sch.reorder(e, *outer)
+    sch.annotate(outer[-1], "pragma_import_llvm", assembly)
 
 
 def _split_blocks(sch: Any, loop: Any, size: int) -> Any:
@@ -163,7 +206,7 @@ def _split_blocks(sch: Any, loop: Any, size: int) -> Any:
 
 def _schedule_input(sch: Any, knobs: Knobs, transform: Any, pack: Any, p_block: Any) -> None:
     loops = sch.get_loops(transform)
-    if knobs["sketch"] == "packed":
+    if knobs["sketch"] != "phased":
         p_in, channel, lane = loops[-3:]
         sch.reorder(channel, p_in)
     else:

@@ -28,10 +28,24 @@ class Geometry:
     ci: int
     co: int
     channels: int  # of one vector of the input: lanes, or 1 where vectors go along tiles
+    tiled_product: bool = False  # a register tile's products lie together
 
     @property
     def elements(self) -> int:
         return (self.m[0] + TAPS - 1) * (self.m[1] + TAPS - 1)
+
+    def product_shape(self, n: int) -> tuple[int, ...]:
+        """Tile-major: a power-of-two stride between elements would thrash a 2-way L1."""
+        if not self.tiled_product:
+            return n, self.tiles, self.elements, self.co
+        tiles = self.tiles // self.tile_p, self.co // self.tile_co
+        return n, *tiles, self.elements, self.tile_p, self.tile_co
+
+    def product_index(self, n: Any, p: Any, e: Any, co: Any) -> tuple[Any, ...]:
+        if not self.tiled_product:
+            return n, p, e, co
+        (tile_p, tile_co) = self.tile_p, self.tile_co
+        return n, p // tile_p, co // tile_co, e, p % tile_p, co % tile_co
 
 
 def geometry(w: ConvWorkload, knobs: dict[str, Any]) -> Geometry:
@@ -46,7 +60,7 @@ def geometry(w: ConvWorkload, knobs: dict[str, Any]) -> Geometry:
         m=m, lanes=lanes, tile_p=tile_p, tile_co=tile_co, tiles_h=tiles_h, tiles_w=tiles_w,
         tiles=-(-tiles_h * tiles_w // p_block) * p_block,
         ci=-(-w.ci // lanes) * lanes, co=-(-w.co // co_block) * co_block,
-        channels=1 if phased else lanes,
+        channels=1 if phased else lanes, tiled_product=knobs["sketch"] == "neon",
     )  # fmt: skip
 
 
@@ -78,10 +92,15 @@ def inverse(w: ConvWorkload, g: Geometry, product: Any, bias: Any, y: Any) -> No
     with T.grid(*loops) as indices, T.sblock("inverse"):
         vn, vp, vo = map(T.axis.spatial, loops, indices)
         top, left = vp // g.tiles_w * g.m[0], vp % g.tiles_w * g.m[1]
-        T.reads(product[vn, vp, 0 : g.elements, vo], bias[vo])
-        T.writes(y[vn, vo, top : top + g.m[0], left : left + g.m[1]])
+        T.reads(product[g.product_index(vn, vp, slice(0, g.elements), vo)], bias[vo])
+        rows_, cols_ = slice(top, top + g.m[0]), slice(left, left + g.m[1])
+        T.writes(y[_blocked(w.block[1], vn, vo, rows_, cols_)])
         shift = T.bind(bias[vo])
-        tile = apply_2d(rows, cols, lambda r, c: product[vn, vp, r * width + c, vo], T.bind)
+
+        def load(r: int, c: int) -> Any:
+            return product[g.product_index(vn, vp, r * width + c, vo)]
+
+        tile = apply_2d(rows, cols, load, T.bind)
         for r, row in enumerate(tile):
             for c, value in enumerate(row):
                 inside = []
@@ -89,14 +108,22 @@ def inverse(w: ConvWorkload, g: Geometry, product: Any, bias: Any, y: Any) -> No
                     inside.append(top + r < w.out_h)
                 if (g.tiles_w - 1) * g.m[1] + c >= w.out_w:
                     inside.append(left + c < w.out_w)
-                if g.co > w.co:
-                    inside.append(_whole_vector_inside(vo, w.co, g.lanes))
+                written = w.kernel_output_shape[1] * w.block[1]  # channels, with those that fill
+                if g.co > written:
+                    inside.append(_whole_vector_inside(vo, written, g.lanes))
                 result = activate_tir(w.activation, value + shift)
                 if inside:
                     with T.If(tirx.all(*inside)), T.Then():
-                        T.buffer_store(y, result, [vn, vo, top + r, left + c])
+                        T.buffer_store(
+                            y, result, list(_blocked(w.block[1], vn, vo, top + r, left + c))
+                        )
                 else:
-                    T.buffer_store(y, result, [vn, vo, top + r, left + c])
+                    T.buffer_store(y, result, list(_blocked(w.block[1], vn, vo, top + r, left + c)))
+
+
+def _blocked(c: int, n: Any, channel: Any, row: Any, col: Any) -> tuple[Any, ...]:
+    """The index of an NCHW array in blocks of ``c`` channels."""
+    return (n, channel, row, col) if c == 1 else (n, channel // c, row, col, channel % c)
 
 
 def _whole_vector_inside(index: Any, size: int, lanes: int) -> Any:
@@ -163,7 +190,11 @@ class Packed(_Layout):
         loops = (1, 1, w.n, g.ci // g.lanes, self.rows)
         with T.grid(*loops) as indices, T.sblock("pack_input"):
             vz, vy, vn, vc, vh = map(T.axis.spatial, loops, indices)
-            T.reads(x[vn, vc * g.lanes : vc * g.lanes + g.lanes, vh - w.pad[0], 0 : w.w])
+            blocked = w.block[0] > 1
+            if blocked:
+                T.reads(x[vn, vc, vh - w.pad[0], 0 : w.w, 0 : g.lanes])
+            else:
+                T.reads(x[vn, vc * g.lanes : vc * g.lanes + g.lanes, vh - w.pad[0], 0 : w.w])
             T.writes(packed[vn, vc, vh, _all(vz, self.cols), _all(vy, g.lanes)])
 
             def zeros(start: int, count: int) -> None:
@@ -173,15 +204,27 @@ class Packed(_Layout):
             with T.If(tirx.all(vh >= w.pad[0], vh < w.h + w.pad[0])):
                 with T.Then():
                     zeros(0, left)
-                    with T.serial(0, w.w) as i, T.unroll(0, g.lanes) as lane:
-                        value = x[vn, vc * g.lanes + lane, vh - w.pad[0], i]
-                        if g.ci > w.ci:
-                            inside = vc * g.lanes + lane < w.ci
-                            value = tirx.if_then_else(inside, value, T.float32(0))
-                        T.buffer_store(packed, value, [vn, vc, vh, left + i, lane])
+                    if blocked:
+                        with T.serial(0, w.w) as i, T.vectorized(0, g.lanes) as lane:
+                            value = x[vn, vc, vh - w.pad[0], i, lane]
+                            T.buffer_store(packed, value, [vn, vc, vh, left + i, lane])
+                    else:
+                        self._transpose_row(x, packed, (vn, vc, vh))
                     zeros(left + w.w, self.cols - left - w.w)
                 with T.Else():
                     zeros(0, self.cols)
+
+    def _transpose_row(self, x: Any, packed: Any, at: tuple[Any, Any, Any]) -> None:
+        from tvm import tirx
+        from tvm.script.ir_builder import tirx as T
+
+        (n, block, row), w, g = at, self.w, self.g
+        with T.serial(0, w.w) as i, T.unroll(0, g.lanes) as lane:
+            value = x[n, block * g.lanes + lane, row - w.pad[0], i]
+            if g.ci > w.ci:
+                inside = block * g.lanes + lane < w.ci
+                value = tirx.if_then_else(inside, value, T.float32(0))
+            T.buffer_store(packed, value, [n, block, row, w.pad[1] + i, lane])
 
     def transform(self, packed: Any, v: Any) -> None:
         from tvm.script.ir_builder import tirx as T

@@ -17,6 +17,7 @@ from tvm_ops.operators import _conv
 from tvm_ops.operators._conv import Array, ConvWorkload
 from tvm_ops.operators._winograd import transform_weights
 from tvm_ops.operators._winograd_blocks import Packed, Phased, gemm, geometry, inverse
+from tvm_ops.operators._winograd_neon import gemm_tiles
 
 ERROR_BOUND = 1e-4  # of the largest output; F(6,3) can exceed it, and is then not chosen
 
@@ -44,6 +45,10 @@ WORKLOADS = [
     Workload(2, 5, 9, 17, 6, pad=(0, 2), activation="relu6"),
     Workload(1, 13, 1, 1, 20, activation="none"),
     Workload(3, 3, 3, 3, 1, pad=(0, 0)),
+    # Channels in blocks of four.
+    Workload(1, 64, 28, 28, 64, block=(4, 4)),
+    Workload(1, 13, 23, 23, 13, activation="hswish", block=(4, 4)),
+    Workload(2, 5, 9, 17, 6, pad=(0, 2), activation="relu6", block=(4, 4)),
 ]
 
 LAYOUTS = {
@@ -83,20 +88,22 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
     from tvm.script.ir_builder import tirx as T
 
     g = geometry(w, knobs)
-    layout = (Packed if knobs["sketch"] == "packed" else Phased)(w, g, knobs)
+    layout = (Phased if knobs["sketch"] == "phased" else Packed)(w, g, knobs)
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
         T.func_attr({"tirx.noalias": True})
-        x = T.arg("x", T.buffer(w.input_shape))
+        x = T.arg("x", T.buffer(w.kernel_input_shape))
         u = T.arg("weights", T.buffer((g.elements, g.co // g.tile_co, g.ci, g.tile_co)))
         bias = T.arg("bias", T.buffer((g.co,)))
-        y = T.arg("y", T.buffer(w.output_shape))
+        y = T.arg("y", T.buffer(w.kernel_output_shape))
         packed = T.sblock_alloc_buffer(layout.packed_shape)
         v = T.sblock_alloc_buffer(layout.v_shape())
-        # Tile-major: a power-of-two stride between the elements would thrash a 2-way L1.
-        product = T.sblock_alloc_buffer((w.n, g.tiles, g.elements, g.co))
+        product = T.sblock_alloc_buffer(g.product_shape(w.n))
         layout.pack_input(x, packed)
         layout.transform(packed, v)
-        gemm(w, g, layout, v, u, product)
+        if knobs["sketch"] == "neon":
+            gemm_tiles(w, g, (v, u, product), knobs)
+        else:
+            gemm(w, g, layout, v, u, product)
         inverse(w, g, product, bias, y)
     return builder.get()
