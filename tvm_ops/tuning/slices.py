@@ -1,15 +1,14 @@
 """Slices: a long layer's first rows of output stand for all of them while candidates are ranked.
 
-A slice is the same workload with fewer input rows. It is used where the template says that a
-sketch's knobs do not depend on the number of rows, with ``sliceable(w, sketch)``: 0 or absent is
-no, else the number of output rows that its register tiles divide (12 for tiles of 2, 4 and 6 rows).
+A slice is the same workload with fewer input rows. It is used where the template says of all its
+sketches that knobs mean the same whatever the number of rows: ``sliceable(w, knobs)``; a template
+without it is never sliced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import lcm
 
 from tvm_ops.errors import InputError
 from tvm_ops.task import Knobs, Task
@@ -17,28 +16,43 @@ from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning.space import check_knobs
 
 SLICE_MACS = 10e6  # a trial of so many multiply-adds takes half a second, a third of it the build
-_LEAST_ROWS = 4
+_UNIT_ROWS = 12  # register tiles of 1, 2, 3, 4 and 6 rows divide it
+_LEAST_PIXELS = 96  # of a 1x1 kernel, whose tiles are of up to 14 pixels in one row
 _WORTH = 1.5  # times fewer rows, or the whole is measured
 
 
 def slice_rows(task: Task) -> int | None:
-    """How many rows of output a trial of the search computes; None for all of them."""
-    w, template = task.workload, get_schedule(task.operator)
-    sliceable = getattr(template, "sliceable", None)
-    if sliceable is None or not hasattr(w, "out_h"):
+    """How many rows of output a trial of the search computes; None for all of them.
+
+    All also where the default knobs are none for a slice: where the weights do not stay in a cache,
+    a block of all pixels is the default, and the weights' share is not that of a slice.
+    """
+    if not _is_sliceable(task):
         return None
-    units = [int(sliceable(w, sketch)) for sketch in template.space(w, task.target)]
-    if not units or 0 in units:
-        return None
-    unit = lcm(*units)
-    wanted = int(SLICE_MACS * w.out_h / w.macs)
-    rows = max(wanted // unit * unit, 2 * unit, -(-_LEAST_ROWS // unit) * unit)
+    w = task.workload
+    rows = int(SLICE_MACS * w.out_h / w.macs)
+    if w.kernel == (1, 1):
+        rows = max(rows, -(-_LEAST_PIXELS // w.out_w))
+    else:
+        rows = max(rows // _UNIT_ROWS, 1) * _UNIT_ROWS
     if rows * _WORTH > w.out_h:
         return None
     try:
         return rows if legality(task, rows)(default_knobs(task)) else None
     except InputError:  # fewer rows than the padding allows
         return None
+
+
+def _is_sliceable(task: Task) -> bool:
+    w, template = task.workload, get_schedule(task.operator)
+    if not hasattr(template, "sliceable") or not hasattr(w, "out_h"):
+        return False
+    space = template.space(w, task.target)
+    firsts = (
+        {"sketch": sketch, **{name: options[0] for name, options in knobs.items()}}
+        for sketch, knobs in space.items()
+    )
+    return bool(space) and all(template.sliceable(w, knobs) for knobs in firsts)
 
 
 def sliced(task: Task, rows: int | None) -> Task:
