@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm_ops.errors import InputError
-from tvm_ops.operators import conv2d
+from tvm_ops.operators import conv2d, dense
 from tvm_ops.operators._conv import ConvWorkload
-from tvm_ops.operators._dense import DenseWorkload
 from tvm_ops.task import task_key
 
 IMAGE, CLASSES = 224, 1000
@@ -63,7 +62,7 @@ class _Network:
 
     def dense(self, co: int, activation: str) -> None:
         """After a global average pooling."""
-        self.layers.append(("dense", DenseWorkload(1, self.channels, co, activation)))
+        self.layers.append(("dense", dense.Workload(1, self.channels, co, activation)))
         self.channels = co
 
     def squeeze_excite(self, squeezed: int) -> None:
