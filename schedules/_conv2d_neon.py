@@ -16,20 +16,32 @@ _TILES = [
     [2, 4], [2, 2], [4, 1], [3, 1], [2, 1], [1, 8], [1, 6], [1, 4], [1, 3], [1, 2], [1, 1],
 ]  # fmt: skip
 _MAX_OFFSET = 32760  # bytes: the immediate of an 8-byte load
+_MAX_UNALIGNED = 255 + 8  # bytes from the first pixel, of the end of the last half vector
+_MAX_INTERLEAVED = 16  # channels
+
+
+def takes(w: Any) -> bool:
+    """Channels in blocks of four; or NCHW of few channels, where a kernel row's are neighbours."""
+    few = w.ci <= _MAX_INTERLEAVED and w.groups == w.dilation[1] == 1
+    return w.block == (4, 4) or (w.block == (1, 4) and few and not w.is_pointwise)
 
 
 def space(w: Any, target: Any) -> dict[str, list[Any]]:
     """Knobs and options."""
     return {
         "lanes": [4],
-        **tiles.space(w, target, _TILES),
+        **tiles.space(w, target, _TILES, ["interleaved"] if w.block[0] == 1 else None),
         "in_order": [target.core == "cortex-a53"],
     }
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
-    """Whether padding is near the least, and immediates reach all of a tile's pixels."""
-    return tiles.legal(w, knobs) and _reach(w, knobs) <= _MAX_OFFSET
+    """Whether padding is near the least, and immediates reach all of a tile's pixels.
+
+    Interleaved pixels lie at any number of floats: an immediate has them up to 255 bytes.
+    """
+    most = _MAX_UNALIGNED if w.block[0] == 1 else _MAX_OFFSET
+    return tiles.legal(w, knobs) and _reach(w, knobs) <= most
 
 
 def _reach(w: Any, knobs: Knobs) -> int:
@@ -39,7 +51,11 @@ def _reach(w: Any, knobs: Knobs) -> int:
         return 16 * int(cols)
     row = (rows - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0]
     col = (cols - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1]
-    return 16 * int(row * (w.w + 2 * w.pad[1]) + col + 1)
+    width = w.w + 2 * w.pad[1]
+    if w.block[0] == 1:  # in whole vectors, up to three floats more; the kernel's rows are no taps
+        row = (rows - 1) * w.stride[0]
+        return 4 * int(row * (width * w.ci + 6) + (col + 1) * w.ci + 3)
+    return 16 * int(row * width + col + 1)
 
 
 def default(w: Any, target: Any) -> Knobs:

@@ -16,17 +16,28 @@ def lanes(w: Any, target: Any) -> int:
     return int(min(target.vector_lanes, w.block[1]))
 
 
-def space(w: Any, target: Any, shapes: list[list[int]]) -> dict[str, list[Any]]:
-    """Knobs and options for register tiles of ``shapes`` (pixels, vectors)."""
+def space(
+    w: Any, target: Any, shapes: list[list[int]], sources: list[str] | None = None
+) -> dict[str, list[Any]]:
+    """Knobs and options for register tiles of ``shapes`` (pixels, vectors).
+
+    ``sources`` are the options of x; None: those of channels in blocks.
+    """
     options = _tiles(w, target, shapes)
     most = max(_count(w, tile) for tile in options)
-    sources = ["padded"] if w.pad != (0, 0) else ["direct"]
     return {
         "tile": options,
-        "x": sources + (["panels"] if w.is_pointwise else []),
+        "x": sources or _sources(w),
         "block": sorted({b for b in _BLOCKS if b <= most} | {_count(w, t) for t in options}),
         "order": ["co_outer", "p_outer"],
     }
+
+
+def _sources(w: Any) -> list[str]:
+    return [
+        "padded" if w.pad != (0, 0) else "direct",
+        *(["panels"] if w.is_pointwise else []),
+    ]
 
 
 def _tiles(w: Any, target: Any, shapes: list[list[int]]) -> list[list[int]]:

@@ -22,14 +22,14 @@ STRUCTURAL = {"rows": None, "x": None}
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """NCHW: ``pixels``, ``channels`` (vectors along them), ``direct``; with groups ``grouped``.
 
-    Channels in blocks: ``blocked``, and ``neon`` where they are of four on AArch64. Groups have to
-    be of whole blocks.
+    Channels in blocks: ``blocked``, and on AArch64 ``neon`` where they are of four, or few before
+    and of four after it. Groups have to be of whole blocks.
     """
     if w.block != (1, 1):
         if w.block[1] == 1 or not _whole_groups(w):
             return {}
         found = {"blocked": blocked.space(w, target)}
-        if target.isa == "aarch64" and w.block == (4, 4):
+        if target.isa == "aarch64" and neon.takes(w):
             found["neon"] = neon.space(w, target)
         return found
     if w.groups > 1:

@@ -3,7 +3,7 @@
 The output is cut into tiles of ``rows`` x ``cols`` pixels x ``vectors`` of four channels, and these
 into blocks of rows (of pixels, where the convolution is pointwise). What lies at an axis' end is
 moved back to end with it: some outputs are computed again, none is asked whether it exists. Input
-is read where it is, from padded rows of the block, or from panels with a tile's pixels together.
+is read where it is, from rows of the block, or from panels with a tile's pixels together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tvm_ops.operators._conv import ConvWorkload
 from tvm_ops.operators._conv_pack import whole
 from tvm_ops.operators._conv_tiles import Tiling
 from tvm_ops.operators._conv_tiles_pack import source
-from tvm_ops.operators._neon_registers import LANES, VECTOR
+from tvm_ops.operators._neon_registers import FLOAT, LANES, VECTOR
 from tvm_ops.operators._neon_tile import Tile
 
 if TYPE_CHECKING:
@@ -37,24 +37,37 @@ class Neon(Tiling):
         """What one call of the assembly computes."""
         w = self.w
         (kh, kw), (sh, sw), (dh, dw) = w.kernel, w.stride, w.dilation
+        pixels = [(r, c) for r in range(self.rows.tile) for c in range(self.cols.tile)]
+        tile = Tile(
+            pixels=(), taps=(), vectors=self.vectors.tile, blocks=self.ci_blocks, x_step=0,
+            outputs=tuple((r * w.out_w + c) * VECTOR for r, c in pixels),
+            y_step=w.out_h * w.out_w * VECTOR,
+            activation=w.activation,
+            residual=w.residual,
+            in_order=self.in_order,
+        )  # fmt: skip
+        if self.x == "interleaved":
+            row, column = self.packed_shape[3] * FLOAT, w.ci * FLOAT
+            starts = range(0, kw * w.ci, LANES)
+            return replace(
+                tile,
+                pixels=tuple(r * sh * row + c * sw * column for r, c in pixels),
+                taps=tuple(start * FLOAT for start in starts),
+                factors=tuple(min(LANES, kw * w.ci - start) for start in starts),
+                blocks=kh,
+                x_step=dh * row,
+            )
         width = {"panels": 1, "padded": w.w + 2 * w.pad[1], "direct": w.w}[self.x] * VECTOR
         plane = {
             "panels": self.cols.tile * VECTOR,
             "padded": self.packed_shape[3] * width if self.x == "padded" else 0,
             "direct": w.h * w.w * VECTOR,
         }[self.x]
-        pixels = [(r, c) for r in range(self.rows.tile) for c in range(self.cols.tile)]
-        return Tile(
+        return replace(
+            tile,
             pixels=tuple(r * sh * width + c * sw * VECTOR for r, c in pixels),
             taps=tuple(i * dh * width + j * dw * VECTOR for i in range(kh) for j in range(kw)),
-            vectors=self.vectors.tile,
-            blocks=self.ci_blocks,
             x_step=plane,
-            outputs=tuple((r * w.out_w + c) * VECTOR for r, c in pixels),
-            y_step=w.out_h * w.out_w * VECTOR,
-            activation=w.activation,
-            residual=w.residual,
-            in_order=self.in_order,
         )
 
 
@@ -95,6 +108,10 @@ def _tile(b: Neon, packed: Any, buffers: dict[str, Any]) -> None:
         if b.x == "panels":
             x = packed[vn, vw, first, 0, 0]
             read = packed[vn, vw, ci, whole(vz, b.cols.tile), 0:LANES]
+        elif b.x == "interleaved":
+            block, top = vh // b.rows.block, vh % b.rows.block * b.rows.tile * w.stride[0]
+            x = packed[vn, block, top, col * w.stride[1] * w.ci]
+            read = packed[vn, block, whole(vz, b.packed_shape[2]), 0 : b.packed_shape[3]]
         elif b.x == "padded":
             block, top = vh // b.rows.block, vh % b.rows.block * b.rows.tile * w.stride[0]
             x = packed[vn, block, first, top, col * w.stride[1], 0]

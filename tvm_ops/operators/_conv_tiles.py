@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tvm_ops.operators._conv import Array, ConvWorkload
+from tvm_ops.operators._neon_registers import LANES
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -59,8 +60,9 @@ class Tiling:
 
     A pointwise convolution is one row of h * w pixels, and ``block`` counts its tiles; else it
     counts rows of tiles. ``vectors`` are those of ``lanes`` channels of one group's output. ``x``
-    is where tiles read the input: "direct"ly, from the "padded" rows of their block, or from
-    "panels" with a tile's pixels together.
+    is where tiles read the input: "direct"ly, from the "padded" rows of their block, from
+    "panels" with a tile's pixels together, or, if it is NCHW of few channels, from padded rows
+    with the channels "interleaved", so that a kernel row's factors are neighbours.
     """
 
     w: ConvWorkload
@@ -80,9 +82,14 @@ class Tiling:
         return cls(w, lanes, rows, cols, vectors, knobs["x"])
 
     @property
+    def together(self) -> int:
+        """Channels that lie together in what the tiles read."""
+        return self.w.ci if self.x == "interleaved" else self.w.block[0]
+
+    @property
     def ci_blocks(self) -> int:
         """The input's blocks of channels, of one group."""
-        return -(-self.w.ci // self.w.groups // self.w.block[0])
+        return -(-self.w.ci // self.w.groups // self.together)
 
     @property
     def channels(self) -> int:
@@ -93,18 +100,24 @@ class Tiling:
     def weights_shape(self) -> tuple[int, ...]:
         """[group, co tile, ci block, kh, kw, ci in block, co in tile]."""
         w, tile_co = self.w, self.vectors.tile * self.lanes
-        return w.groups, self.vectors.tiles, self.ci_blocks, *w.kernel, w.block[0], tile_co
+        return w.groups, self.vectors.tiles, self.ci_blocks, *w.kernel, self.together, tile_co
 
     @property
     def packed_shape(self) -> tuple[int, ...]:
-        """Of what the tiles read if it is not x: [n, row block, ...] or [n, tile, ...]."""
+        """Of what the tiles read if it is not x: [n, row block, ...] or [n, tile, ...].
+
+        Interleaved rows are flat, whole vectors long, and the last factors' vector ends in them.
+        """
         w, c = self.w, self.w.block[0]
         if self.x == "panels":
             return w.n, self.cols.tiles, self.ci_blocks * w.groups, self.cols.tile, c
         rows = self.rows.tile * self.rows.block
         rows = (rows - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0] + 1
         blocks = self.rows.tiles // self.rows.block
-        return w.n, blocks, self.ci_blocks * w.groups, rows, w.w + 2 * w.pad[1], c
+        width = w.w + 2 * w.pad[1]
+        if self.x == "interleaved":
+            return w.n, blocks, rows, -(-(width * w.ci + LANES - 1) // LANES) * LANES
+        return w.n, blocks, self.ci_blocks * w.groups, rows, width, c
 
     def image(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """x or y as the blocks see it: NCHW in blocks of one channel; pointwise, in one row."""
@@ -117,7 +130,7 @@ def pack_blocks(t: Tiling, shared: dict[str, Array], arrays: dict[str, Array]) -
     """``shared`` (x, residual) and what is given of weights, bias and slope, as ``t`` has them."""
     w = t.w
     packed = {name: array.reshape(t.image(array.shape)) for name, array in shared.items()}
-    co, ci, c = w.co // w.groups, w.ci // w.groups, w.block[0]
+    co, ci, c = w.co // w.groups, w.ci // w.groups, t.together
     channels = t.vectors.size * t.lanes
     if "weights" in arrays:
         grouped = arrays["weights"].reshape(w.groups, co, ci, *w.kernel)

@@ -15,7 +15,8 @@ def source(t: Tiling, x: Any) -> Any:
     if t.x == "direct":
         return x
     packed = T.sblock_alloc_buffer(t.packed_shape)
-    (_pack_panels if t.x == "panels" else _pack_rows)(t, x, packed)
+    forms = {"panels": _pack_panels, "padded": _pack_rows, "interleaved": _pack_interleaved}
+    forms[t.x](t, x, packed)
     return packed
 
 
@@ -60,3 +61,31 @@ def _pack_rows(t: Tiling, x: Any, padded: Any) -> None:
                 fill(pw + w.w, width, zero)
             with T.Else():
                 fill(0, width, zero)
+
+
+def _pack_interleaved(t: Tiling, x: Any, packed: Any) -> None:
+    from tvm import tirx
+    from tvm.script.ir_builder import tirx as T
+
+    w, (ph, pw) = t.w, t.w.pad
+    floats = t.packed_shape[3]
+    loops = (1, 1, *t.packed_shape[:3])
+    with T.grid(*loops) as indices, T.sblock("pack_input"):
+        vz, vy, vn, vk, vr = map(T.axis.spatial, loops, indices)
+        row = t.rows.start(vk * t.rows.block) * w.stride[0] + vr - ph
+        T.reads(x[vn, whole(vy, w.ci), row, 0 : w.w, 0:1])
+        T.writes(packed[vn, vk, vr, whole(vz, floats)])
+
+        def zeros(first: int, end: int) -> None:
+            with T.serial(0, end - first) as i:
+                T.buffer_store(packed, T.float32(0), [vn, vk, vr, first + i])
+
+        with T.If(tirx.all(row >= 0, row < w.h)):
+            with T.Then():
+                zeros(0, pw * w.ci)
+                with T.serial(0, w.w) as col, T.unroll(0, w.ci) as channel:
+                    at = [vn, vk, vr, (pw + col) * w.ci + channel]
+                    T.buffer_store(packed, x[vn, channel, row, col, 0], at)
+                zeros((pw + w.w) * w.ci, floats)
+            with T.Else():
+                zeros(0, floats)

@@ -69,6 +69,7 @@ class InOrder:
     ) -> None:
         self.multiplies = multiplies
         self.refills = [Refill(load) for m in self.multiplies for load in m.frees]
+        self.started = [*carried, *self.refills]
         self.freed = deque(r for r in carried if r.low is None)
         self.halfway = deque(r for r in carried if r.low is not None)
         self.coming = deque([r for r in carried if r.high is None] + self.refills)
@@ -87,8 +88,11 @@ class InOrder:
         self.lines += self.move_on
 
     @classmethod
-    def steady(cls, multiplies: Sequence[Multiply], advance: Sequence[str]) -> InOrder:
-        """An iteration that ends in the state in which it began; the first that repeats."""
+    def steady(cls, multiplies: Sequence[Multiply], advance: Sequence[str]) -> InOrder | None:
+        """An iteration that ends in the state in which it began; the first that repeats.
+
+        None where none does: iterations of a dozen multiplies, shorter than a load takes.
+        """
         carried: list[Refill] = []
         ready: dict[int, int] = {}
         for _ in range(20):
@@ -97,8 +101,8 @@ class InOrder:
             carried = [r.carried(schedule.cycle) for r in (*schedule.halfway, *schedule.freed)]
             ready = {r: max(0, c - schedule.cycle) for r, c in schedule.ready.items()}
             if [refill.state for refill in carried] == state:
-                return schedule
-        raise ValueError(f"no steady schedule of {len(multiplies)} multiplies")
+                return None if schedule.advance else schedule
+        return None
 
     def _issue(self, following: Iterator[Refill]) -> None:
         """One cycle."""
@@ -109,7 +113,8 @@ class InOrder:
         )
         insert = self._insertable()
         late = self.freed and self._distance(self.freed[0].load.register) < self.urgent
-        if self.freed and (insert or late or not ready or len(self.halfway) < self.depth):
+        wanted = insert or late or not ready or len(self.halfway) < self.depth
+        if self.freed and self._has_base(self.freed[0]) and wanted:
             refill = self.freed.popleft()
             self.lines.append(refill.load.low)
             refill.low = self.cycle
@@ -142,9 +147,13 @@ class InOrder:
 
     def _is_last(self, count: int) -> bool:
         """Whether at most so many multiplies are left, and no load from this block."""
-        rest = [*self.freed, *self.coming]
+        rest = [r for r in self.started if None in (r.low, r.high)]
         here = any(r.load.base in (X, W) for r in rest)
         return self.position + count >= len(self.multiplies) and not here
+
+    def _has_base(self, refill: Refill) -> bool:
+        """Whether its base is there: the next block's are what ``advance`` computes."""
+        return not self.advance or refill.load.base in (X, W)
 
     def _half(self, refill: Refill) -> str:
         """In turn, so that iterations repeat; what is carried has the first ones."""

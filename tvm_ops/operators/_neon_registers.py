@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 LANES = 4
-VECTOR = 16  # bytes
+FLOAT, VECTOR = 4, 16  # bytes
 REGISTERS = 32  # vector registers
 X, W, X_NEXT, W_NEXT, COUNT, TEMP, X_STEP = (f"x{i}" for i in (9, 10, 11, 12, 13, 14, 16))
 MOVE_ON = [f"mov {X}, {X_NEXT}", f"mov {W}, {W_NEXT}"]

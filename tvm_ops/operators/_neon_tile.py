@@ -25,6 +25,7 @@ from tvm_ops.operators._neon_registers import (
     LANES,
     MOVE_ON,
     REGISTERS,
+    VECTOR,
     W_NEXT,
     X_NEXT,
     X_STEP,
@@ -43,9 +44,10 @@ class Tile:
     """What one call computes; offsets and steps are in bytes.
 
     ``pixels`` and ``taps`` are offsets in x, from whose block of channels to the next it is
-    ``x_step``; there are ``blocks``. The weights are [block, tap, 4 of ci, vectors, 4 of co],
-    contiguous. ``outputs`` are the pixels' offsets in y (and residual), ``y_step`` is from one
-    vector of channels to the next.
+    ``x_step``; there are ``blocks``. A tap is a vector of x, of which ``factors`` has the number
+    that are multiplied, all four unless it is given. The weights are [block, tap, factor, vectors,
+    4 of co], contiguous. ``outputs`` are the pixels' offsets in y (and residual), ``y_step`` is
+    from one vector of channels to the next.
     """
 
     pixels: tuple[int, ...]
@@ -59,6 +61,18 @@ class Tile:
     bias: bool = True
     residual: bool = False
     in_order: bool = False
+    factors: tuple[int, ...] = ()
+
+    @property
+    def factor_indices(self) -> list[tuple[int, int]]:
+        """(tap, element) of a block's factors."""
+        counts = self.factors or (LANES,) * len(self.taps)
+        return [(tap, k) for tap, count in enumerate(counts) for k in range(count)]
+
+    @property
+    def block_weights(self) -> int:
+        """Vectors of weights of a block."""
+        return len(self.factor_indices) * self.vectors
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -79,7 +93,7 @@ class Tile:
         """Whether registers and immediates suffice."""
         p, v = len(self.pixels), self.vectors
         farthest = max(self.pixels) + max(self.taps) + 8
-        weights = len(self.taps) * LANES * v * 16
+        weights = self.block_weights * VECTOR
         return (
             p * v + p + v <= REGISTERS
             and v <= len(BASES)
@@ -88,7 +102,7 @@ class Tile:
 
     def llvm(self) -> str:
         """LLVM IR that defines the function ``name``."""
-        lines = "\\0A".join(self._assembly())
+        lines = "\\0A".join(self.assembly())
         arguments = ", ".join(f"ptr %{name}" for name in self.arguments)
         taken = ["r"] * len(self.arguments)
         clobbers = [f"v{i}" for i in range(REGISTERS)] + list(INTEGERS) + ["cc", "memory"]
@@ -99,7 +113,7 @@ class Tile:
             "  ret i32 0\n}\n"
         )
 
-    def _assembly(self) -> Iterator[str]:
+    def assembly(self) -> Iterator[str]:
         operand = {name: f"${i}" for i, name in enumerate(self.arguments)}
         yield f"mov {X}, {operand['x']}"
         yield f"mov {W}, {operand['weights']}"
@@ -125,7 +139,7 @@ class Tile:
     @property
     def advance(self) -> list[str]:
         """Where the next block lies. After the last one it is the same: what is loaded is there."""
-        weights = len(self.taps) * LANES * self.vectors * 16
+        weights = self.block_weights * VECTOR
         return [
             f"subs {COUNT}, {COUNT}, #1",
             f"add {X_NEXT}, {X}, {X_STEP}",
@@ -140,25 +154,28 @@ class Tile:
 
     @property
     def weights_registers(self) -> int:
-        """How many the weights take in turn: a divisor of those of a tap, so that turns repeat."""
+        """How many the weights take in turn: a divisor of those of a block, so that turns repeat.
+
+        More than two for each of ``vectors`` would hide nothing more.
+        """
         spare = REGISTERS - len(self.pixels) * (self.vectors + 1)
         fitting = [n for n in range(self.vectors, 2 * self.vectors + 1) if n <= spare]
-        return max(n for n in fitting if LANES * self.vectors % n == 0)
+        return max(n for n in fitting if self.block_weights % n == 0)
 
     def pixel_register(self, pixel: int) -> int:
         return len(self.pixels) * self.vectors + pixel
 
     def weights_register(self, index: int) -> int:
-        """``index`` counts (k, vector)."""
+        """``index`` counts (factor, vector)."""
         first = len(self.pixels) * (self.vectors + 1)
         return first + index % self.weights_registers
 
     def weights_load(self, index: int) -> Load:
-        """``index`` counts (tap, k, vector)."""
-        base, total = W, len(self.taps) * LANES * self.vectors
+        """``index`` counts (factor, vector)."""
+        base, total = W, self.block_weights
         if index >= total:
             index, base = index - total, W_NEXT
-        return Load(self.weights_register(index), base, index * 16)
+        return Load(self.weights_register(index), base, index * VECTOR)
 
     def pixel_load(self, tap: int, pixel: int) -> Load:
         base = X
@@ -169,32 +186,32 @@ class Tile:
     def multiplies(self) -> Iterator[Multiply]:
         """Those of one block of channels, in order, each with the loads that it makes possible."""
         pixels, vectors = range(len(self.pixels)), range(self.vectors)
-        doubled = self.weights_registers == 2 * self.vectors
-        for tap in range(len(self.taps)):
-            for k in range(LANES):
-                # Pixel by pixel where all vectors have a second register: pixels are then freed
-                # evenly. Else vector by vector, which frees weights evenly.
-                order = (
-                    [(p, v) for p in pixels for v in vectors]
-                    if doubled
-                    else [(p, v) for v in vectors for p in pixels]
-                )
-                for p, v in order:
-                    frees = []
-                    if k == LANES - 1 and v == vectors[-1]:
-                        frees.append(self.pixel_load(tap + 1, p))
-                    index = (tap * LANES + k) * self.vectors + v
-                    if p == pixels[-1]:
-                        frees.append(self.weights_load(index + self.weights_registers))
-                    yield Multiply(
-                        self.accumulator(p, v), self.weights_register(index),
-                        self.pixel_register(p), k, tuple(frees),
-                    )  # fmt: skip
+        # Pixel by pixel where all vectors have a second register: pixels are then freed evenly.
+        # Else vector by vector, which frees weights evenly.
+        order = (
+            [(p, v) for p in pixels for v in vectors]
+            if self.weights_registers == 2 * self.vectors
+            else [(p, v) for v in vectors for p in pixels]
+        )
+        factors = self.factor_indices
+        for i, (tap, k) in enumerate(factors):
+            is_last = i + 1 == len(factors) or factors[i + 1][0] != tap
+            for p, v in order:
+                frees = []
+                if is_last and v == vectors[-1]:
+                    frees.append(self.pixel_load(tap + 1, p))
+                index = i * self.vectors + v
+                if p == pixels[-1]:
+                    frees.append(self.weights_load(index + self.weights_registers))
+                yield Multiply(
+                    self.accumulator(p, v), self.weights_register(index),
+                    self.pixel_register(p), k, tuple(frees),
+                )  # fmt: skip
 
     def _loads(self, x: str, w: str) -> Iterator[Load]:
         """Those before the first multiply."""
         for i in range(self.weights_registers):
-            yield Load(self.weights_register(i), w, i * 16)
+            yield Load(self.weights_register(i), w, i * VECTOR)
         for p in range(len(self.pixels)):
             yield Load(self.pixel_register(p), x, self.taps[0] + self.pixels[p])
 
@@ -206,5 +223,9 @@ def _out_of_order(multiplies: list[Multiply], advance: list[str]) -> Iterator[st
         if coming:
             yield coming.popleft()
         for load in multiply.frees:
+            if load.base in (X_NEXT, W_NEXT):
+                yield from coming
+                coming.clear()
             yield load.whole
+    yield from coming
     yield from MOVE_ON
