@@ -6,12 +6,14 @@ micro-kernel, store. ``direct``, ``grouped``: for row block: [pad rows]; tiles: 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from schedules import _conv2d_blocked as blocked
 from schedules import _conv2d_direct as direct
 from schedules import _conv2d_gemm as gemm
 from schedules import _conv2d_neon as neon
+from schedules import _conv2d_tiles as tiles
 
 Knobs = dict[str, Any]
 
@@ -55,6 +57,17 @@ def default(w: Any, target: Any) -> Knobs:
         if sketch in sketches:
             return {**_PARTS[sketch].default(w, target), "sketch": sketch}
     return gemm.default(w, target)
+
+
+def likely(w: Any, target: Any) -> list[Knobs]:
+    """What a search should try after the default, the likeliest first."""
+    sketches = space(w, target)
+    for sketch in ("neon", "blocked"):
+        if sketch in sketches:
+            is_legal = partial(_PARTS[sketch].legal, w, target)
+            choices = tiles.likely(w, target, sketches[sketch], is_legal)
+            return [{**knobs, "sketch": sketch} for knobs in choices]
+    return []
 
 
 def sliceable(w: Any, knobs: Knobs) -> bool:

@@ -145,6 +145,37 @@ def default(w: Any, target: Any) -> Knobs:
     return _to_neon(knobs, target) if neon else knobs
 
 
+def likely(w: Any, target: Any) -> list[Knobs]:
+    """What a search should try after the default: two variants, tiles, parts of the L2."""
+    base = default(w, target)
+    if base["sketch"] != "neon":
+        return []
+    variants = sorted(space(w, target)["neon"]["m"], key=lambda m: _work(w, m))[:3]
+    choices = []
+    for i, m in enumerate(variants):
+        tiles = _tiles(w, m)
+        shapes = sorted(_TILES_NEON, key=lambda t: _padded(tiles, w.co, t))[:3]
+        for j, tile in enumerate(shapes):
+            for k, block in enumerate(_blocks_by_l2(w, target, m, tile)):
+                knobs = base | {"m": m, "tile": tile, "block_p": block, "block_co": 0}
+                if legal(w, target, knobs):
+                    choices.append((2 * i + j + k, knobs))
+    return [knobs for _, knobs in sorted(choices, key=lambda choice: choice[0])]
+
+
+def _blocks_by_l2(w: Any, target: Any, m: list[int], tile: list[int]) -> list[int]:
+    """Register tiles of a block whose transformed input takes a quarter, half, ... of the L2."""
+    one = 4 * (m[0] + 2) * (m[1] + 2) * tile[0] * w.ci  # bytes
+    count, found = -(-_tiles(w, m) // tile[0]), []
+    for part in (4, 2, 1, 8):
+        fitting = [b for b in (1, 2, 3, 4, 7, 8, 14, 16) if b * one <= target.l2_kib * 1024 // part]
+        block = max(fitting, default=1)
+        block = 0 if block >= count else block
+        if block not in found:
+            found.append(block)
+    return found
+
+
 def _to_neon(knobs: Knobs, target: Any) -> Knobs:
     """The same choices for assembly tiles."""
     rest = {name: value for name, value in knobs.items() if name not in _LLVM_ONLY}

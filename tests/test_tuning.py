@@ -197,7 +197,7 @@ def test_worker_outlives(body: str, kind: str, monkeypatch: pytest.MonkeyPatch) 
 def test_build_errors_are_outcomes(task: Task, tmp_path: Path) -> None:
     from tvm_ops.tuning.measure import Measurer
 
-    impossible = default_knobs(task) | {"v_inner": "channel", "unroll_k": 2}  # half a vector
+    impossible = default_knobs(task) | {"tile": [40, 8]}  # 80 accumulators
     outcome = Measurer(task, "modelled", tmp_path).measure(impossible)
     assert outcome.error and outcome.error.startswith("build: ") and "\n" not in outcome.error
 

@@ -22,11 +22,13 @@ from tvm_ops.tuning.progress import Progress
 from tvm_ops.tuning.search import KnobSearch
 from tvm_ops.tuning.setting import Setting
 from tvm_ops.tuning.slices import legality, slice_rows
+from tvm_ops.tuning.space import knobs_id
 from tvm_ops.tuning.trials import Trials
 from tvm_ops.tuning.workers import WorkerPool
 
 BATCH = 8
 AHEAD = 2  # batches that are proposed and not yet measured, so that no worker waits for a proposal
+LIKELY = 8  # of the template's own ideas
 NEIGHBOURS = 3  # whose best knobs are tried before the search proposes any
 FINALISTS = 3  # of the ranking by slices, that are measured whole
 EMPTY_BATCHES = 3  # proposals without anything new before the space counts as exhausted
@@ -61,8 +63,7 @@ def tune(
     setting = Setting(task, place.name, bound, slice_rows(task))
     path = log.log_path(logs, task.target.name, task.operator)
     known = [r for r in log.read_task(path, task) if r.board == place.name]
-    near = filter(legality(task, setting.rows), nearest_knobs(task, logs, NEIGHBOURS))
-    first = [default_knobs(task), *near]
+    first = _first(task, logs, setting)
     progress = Progress(task, trials)
 
     def tell(trials: Trials, record: Record, new: bool) -> None:
@@ -84,6 +85,17 @@ def tune(
             whole.run(finalists)
             progress.best = whole.best
     return progress
+
+
+def _first(task: Task, logs: Path, setting: Setting) -> list[Knobs]:
+    """The default, the nearest tuned workloads' best, what the template thinks likely."""
+    template = get_schedule(task.operator)
+    likely = template.likely(task.workload, task.target) if hasattr(template, "likely") else []
+    near = nearest_knobs(task, logs, NEIGHBOURS)
+    candidates = [*near, *likely[:LIKELY]]
+    default = default_knobs(task)
+    different = {knobs_id(k): k for k in filter(legality(task, setting.rows), candidates)}
+    return [default, *(k for i, k in different.items() if i != knobs_id(default))]
 
 
 def _finalists(candidates: Trials, default: Knobs) -> list[Knobs]:
