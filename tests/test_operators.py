@@ -84,7 +84,10 @@ def test_blocks_that_templates_ask_for_exist() -> None:
         assert instantiate(task, default_knobs(task)) is not None
 
 
-THREADED_SHAPES = {"dense": "n1_ci512_co1000"}  # others: a convolution
+THREADED_SHAPES = {  # others: a convolution
+    "dense": "n1_ci512_co1000",
+    "depthwise_conv2d": "n1_ci64_h24_w24_co64_k3_s1_p1_g64_c4",
+}
 THREADED = [
     parse_task(
         name,

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.candidates import random_knobs
-from tvm_ops.operators import _epilogue, conv2d, dense, winograd_conv2d
+from tvm_ops.operators import _epilogue, conv2d, dense, depthwise_conv2d, winograd_conv2d
 from tvm_ops.peers.handwritten import ACTIVATIONS
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task
@@ -79,3 +79,28 @@ def test_conv2d(
 )  # fmt: skip
 def test_dense(n: int, ci: int, co: int, residual: bool, activation: str, seed: int) -> None:
     check("dense", dense.Workload(n, ci, co, activation, residual), seed)
+
+
+KERNELS = st.tuples(st.integers(1, 4), st.integers(1, 4))
+PADS = st.tuples(st.integers(0, 3), st.integers(0, 3))
+
+
+@EACH
+@given(
+    n=st.integers(1, 2), ci=CHANNELS, multiplier=st.integers(1, 3), h=SIZES, w=SIZES,
+    kernel=KERNELS, stride=PAIRS, dilation=PAIRS, pad=PADS,
+    activation=st.sampled_from(_epilogue.ACTIVATIONS), residual=st.booleans(),
+    block=st.sampled_from((1, 4, 8, 16)), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_depthwise_conv2d(
+    n: int, ci: int, multiplier: int, h: int, w: int, kernel: tuple[int, int],
+    stride: tuple[int, int], dilation: tuple[int, int], pad: tuple[int, int], activation: str,
+    residual: bool, block: int, seed: int,
+) -> None:  # fmt: skip
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    h, w = max(h, reach[0] - 2 * pad[0]), max(w, reach[1] - 2 * pad[1])
+    shape = depthwise_conv2d.Workload(
+        n, ci, h, w, ci * multiplier, kernel, stride, pad, dilation, ci, activation, residual,
+        (block, block),
+    )  # fmt: skip
+    check("depthwise_conv2d", shape, seed)

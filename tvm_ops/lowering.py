@@ -10,6 +10,10 @@ from typing import Any
 
 from tvm_ops.targets import Target
 
+STRAIGHT_LINE = "tvm_ops.straight_line"
+"""Attribute of a function of long straight-line code, in which LLVM finds what is common: TVM takes
+a time that grows with the square of the length (13 of 15 s for a depthwise layer of 5x5)."""
+
 STACK_LIMIT = 4096  # bytes; larger local buffers go to the workspace
 
 
@@ -20,17 +24,17 @@ def compile_kernel(func: Any, symbol: str, target: Target) -> Any:
     config = tvm.target.Target(target.tvm)
     module = tvm.IRModule({symbol: func.with_attr("global_symbol", symbol)})
     module = tvm.tirx.transform.BindTarget(config.with_host(config))(module)
-    module = tvm.ir.transform.Sequential(_lowering())(module)
+    module = tvm.ir.transform.Sequential(_lowering(STRAIGHT_LINE in (func.attrs or {})))(module)
     module = tvm.IRModule({symbol: _plain_entry(module[symbol], symbol)})
     module = tvm.ir.transform.Sequential(_finish())(module)
     return tvm.get_global_func("target.build.llvm")(module, config)
 
 
-def _lowering() -> list[Any]:
+def _lowering(straight_line: bool) -> list[Any]:
     from tvm import s_tir, tirx
 
     s, x = s_tir.transform, tirx.transform
-    return [
+    passes = [
         s.CanonicalizeLoop(),
         s.LowerInitBlock(),
         s.PlanAndUpdateBufferAllocationLocation(),
@@ -51,8 +55,8 @@ def _lowering() -> list[Any]:
         x.StmtSimplify(),
         x.RemoveNoOp(),
         s.RewriteUnsafeSelect(),
-        x.CommonSubexprElim(),
     ]
+    return passes if straight_line else [*passes, x.CommonSubexprElim()]
 
 
 def _finish() -> list[Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm_ops.errors import InputError
-from tvm_ops.operators import conv2d, dense
+from tvm_ops.operators import conv2d, dense, depthwise_conv2d
 from tvm_ops.operators._conv import ConvWorkload
 from tvm_ops.task import task_key
 
@@ -53,7 +53,8 @@ class _Network:
     def depthwise(self, kernel: int, activation: str, stride: int = 1) -> None:
         shape = (1, self.channels, self.size, self.size, self.channels)
         window = _window(kernel, stride)
-        workload = ConvWorkload(*shape, **window, groups=self.channels, activation=activation)
+        window |= {"groups": self.channels, "activation": activation}
+        workload = depthwise_conv2d.Workload(*shape, **window)
         self._add("depthwise_conv2d", workload)
 
     def _add(self, operator: str, workload: ConvWorkload) -> None:
