@@ -18,7 +18,8 @@ def describe(progress: Progress, board: str) -> str:
     parts = [f"{progress.done}/{progress.trials} trials"]
     if progress.best and progress.best.cost:
         share = progress.percent_of_peak or 0.0
-        parts.append(f"best {progress.best.cost * 1e3:.3f} ms {board}, {share:.0f} % of peak")
+        part = f" for {progress.best.slice} rows" if progress.best.slice else ""
+        parts.append(f"best {progress.best.cost * 1e3:.3f} ms {board}{part}, {share:.0f} % of peak")
     if progress.measured:
         parts.append(f"{progress.rate:.1f} trials/s")
     if progress.time_left:
