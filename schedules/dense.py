@@ -91,15 +91,16 @@ def _padded(w: Any, knobs: Knobs) -> int:
 
 
 def default(w: Any, target: Any) -> Knobs:
-    """Two streams for weights that come from memory, else one and the tile that loads least.
+    """Two streams for weights that do not fit the L2, else one and the tile that loads least.
 
-    Two, because x, bias and y can be streams too, and an A53 follows four: of all choices these
-    were at most 1.5 % behind the best for five layers on it; four were up to 29 %.
+    Two, because x, bias and y can be streams too, and an A53 follows four: with the smallest tile
+    they were at most 1.5 % behind the best of all for five layers, four streams up to 29 %.
     """
     lanes = _lanes(target)
     if target.isa != "x86_64":
         lanes = lanes[-1:] if w.n == 1 else lanes[:1]
-    streaming = w.n == 1 and 4 * w.ci * w.co > 1024 * (target.l3_kib or target.l2_kib)
+    in_order = target.core == "cortex-a53"
+    wanted = 2 if 4 * w.ci * w.co > 1024 * target.l2_kib else 1
     choices = [
         {"sketch": sketch, "streams": s, "tile": t, "lanes": x, "unroll": knobs["unroll"][-1]}
         for sketch, knobs in space(w, target).items()
@@ -107,17 +108,20 @@ def default(w: Any, target: Any) -> Knobs:
     ]
 
     def rank(k: Knobs) -> tuple[Any, ...]:
-        if streaming:
-            return k["streams"] != 2, k["sketch"], -k["lanes"], _sums(k)
-        return k["streams"] != 1, _cost(w, k)
+        cost = _cost(w, k, 2 if in_order else 0.5)
+        if w.n > 1 or wanted == 1:
+            return k["streams"] != wanted, cost
+        return k["streams"] != wanted, k["sketch"], -k["lanes"], _sums(k) * (1 if in_order else -1)
 
     return min((k for k in choices if legal(w, target, k)), key=rank)
 
 
-def _cost(w: Any, knobs: Knobs) -> float:
-    """In proportion to the vectors of weights and the elements of x that are loaded."""
-    rows, co = knobs["tile"]
-    return _padded(w, knobs) * (1 / (rows * knobs["lanes"]) + 1 / co)
+def _cost(w: Any, knobs: Knobs, per_load: float) -> float:
+    """In proportion to the cycles: multiplies of vectors, and the loads that they need."""
+    (rows, co), streams, lanes = knobs["tile"], knobs["streams"], knobs["lanes"]
+    elements = rows * (streams if knobs["sketch"] == "ci_streams" else 1)
+    loads = co * streams / lanes + elements / 4
+    return _padded(w, knobs) / lanes * (1 + per_load * loads / _sums(knobs))
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
