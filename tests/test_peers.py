@@ -12,8 +12,9 @@ import onnx
 import pytest
 
 from tvm_ops.boards import get_board
+from tvm_ops.compare import compare
 from tvm_ops.errors import InputError
-from tvm_ops.operators import conv2d, winograd_conv2d
+from tvm_ops.operators import conv2d, dense, winograd_conv2d
 from tvm_ops.operators._conv import ConvWorkload
 from tvm_ops.operators._dense import DenseWorkload, dense_data, dense_reference
 from tvm_ops.peers import PEERS, PeerFailed, get_peer, process
@@ -169,6 +170,15 @@ def test_an_operator_lost_in_the_librarys_own_time_is_not_timed():
     assert "too small to time" in result.why_not
     assert result.seconds == []
     assert relative_error(result.output, workload, data) < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore:dense:tvm_ops.errors.UntunedWarning")
+def test_comparisons_say_what_is_too_small_to_time(tmp_path):
+    tasks = [Task("dense", dense.Workload(1, 1, 1), HOST)]
+    (row,) = compare(tasks, against=["xnnpack", "handwritten"], logs=tmp_path).rows
+    assert row.ours.seconds > 0
+    assert "too small to time" in row.peers[0].why_not
+    assert "handwritten has" in row.peers[1].why_not
 
 
 def test_onnx_runtime_is_timed_without_its_layout_conversions(tmp_path):
