@@ -34,10 +34,9 @@ def space(
 
 
 def _sources(w: Any) -> list[str]:
-    return [
-        "padded" if w.pad != (0, 0) else "direct",
-        *(["panels"] if w.is_pointwise else []),
-    ]
+    if w.is_pointwise:
+        return ["direct", "panels"] if w.stride == (1, 1) else ["panels"]
+    return ["padded"] if w.pad != (0, 0) else ["direct"]
 
 
 def _tiles(w: Any, target: Any, shapes: list[list[int]]) -> list[list[int]]:

@@ -106,8 +106,8 @@ class ConvWorkload:
 
     @property
     def is_pointwise(self) -> bool:
-        """Whether pixel p of the output is made of pixel p of the input alone."""
-        return self.kernel == self.stride == (1, 1) and self.pad == (0, 0)
+        """Whether each pixel of the output is made of one of the input, without padding."""
+        return self.kernel == (1, 1) and self.pad == (0, 0)
 
     @property
     def macs(self) -> int:

@@ -46,14 +46,12 @@ def compute_blocked(b: Blocked) -> Any:
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
         T.func_attr({"tirx.noalias": True})
-        x = T.arg("x", T.buffer(b.image(w.kernel_input_shape)))
+        x = T.arg("x", T.buffer(b.x_shape))
         weights = T.arg("weights", T.buffer(b.weights_shape))
         bias = T.arg("bias", T.buffer((b.channels,)))
         slope = T.arg("slope", T.buffer((b.channels,))) if w.activation == "prelu" else None
-        residual = (
-            T.arg("residual", T.buffer(b.image(w.kernel_output_shape))) if w.residual else None
-        )
-        y = T.arg("y", T.buffer(b.image(w.kernel_output_shape)))
+        residual = T.arg("residual", T.buffer(b.y_shape)) if w.residual else None
+        y = T.arg("y", T.buffer(b.y_shape))
         shape = (w.n, b.rows.slots, b.cols.slots, w.groups * b.vectors.slots, b.lanes)
         product = T.sblock_alloc_buffer(shape)
         _gemm(b, source(b, x), weights, product)

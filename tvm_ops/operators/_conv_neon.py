@@ -63,6 +63,8 @@ class Neon(Tiling):
             "padded": self.packed_shape[3] * width if self.x == "padded" else 0,
             "direct": w.h * w.w * VECTOR,
         }[self.x]
+        if self.x == "panels":
+            sh = sw = 1
         return replace(
             tile,
             pixels=tuple(r * sh * width + c * sw * VECTOR for r, c in pixels),
@@ -81,14 +83,14 @@ def compute_neon(b: Neon) -> Any:
         T.func_name("main")
         T.func_attr({"tirx.noalias": True})
         buffers: dict[str, Any] = {
-            "x": T.arg("x", T.buffer(b.image(w.kernel_input_shape))),
+            "x": T.arg("x", T.buffer(b.x_shape)),
             "weights": T.arg("weights", T.buffer(b.weights_shape)),
             "bias": T.arg("bias", T.buffer((b.channels,))),
         }
         if w.activation == "prelu":
             buffers["slope"] = T.arg("slope", T.buffer((b.channels,)))
         for name in ["residual", "y"] if w.residual else ["y"]:
-            buffers[name] = T.arg(name, T.buffer(b.image(w.kernel_output_shape)))
+            buffers[name] = T.arg(name, T.buffer(b.y_shape))
         _tile(b, source(b, buffers["x"]), buffers)
     return builder.get()
 

@@ -119,17 +119,27 @@ class Tiling:
             return w.n, blocks, rows, -(-(width * w.ci + LANES - 1) // LANES) * LANES
         return w.n, blocks, self.ci_blocks * w.groups, rows, width, c
 
-    def image(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """x or y as the blocks see it: NCHW in blocks of one channel; pointwise, in one row."""
-        n, channels, h, w, *block = shape
-        h, w = (1, h * w) if self.w.is_pointwise else (h, w)
-        return n, channels, h, w, *(block or [1])
+    @property
+    def x_shape(self) -> tuple[int, ...]:
+        """x as the blocks see it: NCHW in blocks of one channel; in one row, if y's pixels are."""
+        return _image(self.w.kernel_input_shape, self.w.is_pointwise and self.w.stride == (1, 1))
+
+    @property
+    def y_shape(self) -> tuple[int, ...]:
+        """The same of y and residual; in one row where the convolution is pointwise."""
+        return _image(self.w.kernel_output_shape, self.w.is_pointwise)
+
+
+def _image(shape: tuple[int, ...], one_row: bool) -> tuple[int, ...]:
+    n, channels, h, w, *block = shape
+    return n, channels, *((1, h * w) if one_row else (h, w)), *(block or [1])
 
 
 def pack_blocks(t: Tiling, shared: dict[str, Array], arrays: dict[str, Array]) -> dict[str, Array]:
     """``shared`` (x, residual) and what is given of weights, bias and slope, as ``t`` has them."""
     w = t.w
-    packed = {name: array.reshape(t.image(array.shape)) for name, array in shared.items()}
+    shapes = {"x": t.x_shape, "residual": t.y_shape}
+    packed = {name: array.reshape(shapes[name]) for name, array in shared.items()}
     co, ci, c = w.co // w.groups, w.ci // w.groups, t.together
     channels = t.vectors.size * t.lanes
     if "weights" in arrays:

@@ -23,10 +23,13 @@ def source(t: Tiling, x: Any) -> Any:
 def _pack_panels(t: Tiling, x: Any, panels: Any) -> None:
     from tvm.script.ir_builder import tirx as T
 
-    loops = t.packed_shape
+    w, (n, tiles, blocks, pixels, c) = t.w, t.packed_shape
+    loops = (n, tiles, pixels, blocks, c)  # a pixel's row and column are found once
     with T.grid(*loops) as indices, T.sblock("pack_input"):
-        vn, vt, vb, vp, vl = map(T.axis.spatial, loops, indices)
-        value = x[vn, vb, 0, t.cols.start(vt) + vp, vl]
+        vn, vt, vp, vb, vl = map(T.axis.spatial, loops, indices)
+        pixel = t.cols.start(vt) + vp
+        row, col = pixel // w.out_w * w.stride[0], pixel % w.out_w * w.stride[1]
+        value = x[vn, vb, 0, pixel, vl] if w.stride == (1, 1) else x[vn, vb, row, col, vl]
         T.reads(value)
         T.writes(panels[vn, vt, vb, vp, vl])
         T.buffer_store(panels, value, [vn, vt, vb, vp, vl])
