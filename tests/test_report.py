@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tvm_ops.compare import OURS, UNTUNED, Comparison, Entry, Row
+from tvm_ops.comparison import OURS, UNTUNED, Comparison, Entry, Row
 from tvm_ops.errors import InputError
 from tvm_ops.report import changes, knob, marks, render, report, write_report
 from tvm_ops.report_chart import Marks, convergence, nice_ticks, number

@@ -80,7 +80,7 @@ def contenders(
         by_variant: dict[str, list[Record]] = {}
         for record in records:
             if record.slice is None and record.cost:
-                by_variant.setdefault(_variant(task, record), []).append(record)
+                by_variant.setdefault(variant(task, record), []).append(record)
         found += [Contender(task, name, log.best(rs)) for name, rs in by_variant.items()]
         if not by_variant:
             found.append(Contender(task, "", None))
@@ -100,7 +100,8 @@ def choose(
     return ways[0].task, ways[0].record
 
 
-def _variant(task: Task, record: Record) -> str:
+def variant(task: Task, record: Record) -> str:
+    """Winograd's F(m, 3) of a record, or empty."""
     if task.operator != "winograd_conv2d":
         return ""
     m = record.knobs["m"]

@@ -54,7 +54,7 @@ def compare(arguments: Namespace) -> int:
     """``tvm-ops compare``: 0 if each of our kernels has a time, else 1."""
     check_output(arguments.json)
     from tvm_ops.compare import compare as measure
-    from tvm_ops.compare import table
+    from tvm_ops.comparison import table
 
     result = measure(
         tasks_of(arguments),
@@ -64,12 +64,15 @@ def compare(arguments: Namespace) -> int:
         report=_tell,
     )
     print(f"board: {result.label}")
-    columns = ["kernel", "ms", "Mcycles", "MAC/cycle", "% of peak", "ratio", "max error", "note"]
+    columns = ["kernel", "ms", "Mcycles", "MAC/cycle", "% of peak", "ratio", "max error"]
+    columns += ["hot code KB", "note"]
     for key, lines in groupby(table(result), lambda line: line[0]):
         print_table(columns, [_with_note(line[1:]) for line in lines], key, right=columns[1:-1])
     for name, ratio in result.geomean.items():
         print(f"geometric mean of {name}'s time over ours: {ratio:.2f}")
     print(_NOTE)
+    for line in result.too_large:
+        print(line)
     write_json(arguments.json, result.to_json())
     if result.failures:
         raise CheckFailed("; ".join(result.failures))

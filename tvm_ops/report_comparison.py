@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tvm_ops.compare import OURS, UNTUNED
+from tvm_ops.comparison import OURS, UNTUNED
 from tvm_ops.errors import InputError
 from tvm_ops.report_history import board_label
 from tvm_ops.targets import get_target
