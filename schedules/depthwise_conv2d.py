@@ -18,7 +18,14 @@ STRUCTURAL = {"fence": None}  # and the sketch; None: any of the space
 _TILES = [[1, 7], [1, 4], [1, 8], [1, 14], [2, 7], [2, 4], [2, 8], [2, 5], [3, 4], [4, 4], [3, 5]]
 _PLANE_TILES = [[4, 2], [2, 2], [4, 4], [1, 4], [1, 2], [2, 1], [4, 1], [3, 2], [2, 4]]  # vectors
 _SMALLEST = [1, 1]
+_SHARING = {"cortex-a53": 1, "cortex-a72": 10}  # taps from which on two rows pay, in a cache
 _MAX_CODE = 5000  # multiply-adds of all spans: 30 KB with loads and stores, a row of tiles a third
+
+
+_LIKELY = [
+    ([1, 7], "row"), ([2, 7], "tile"), ([2, 7], "row"), ([1, 8], "row"), ([4, 4], "row"),
+    ([2, 4], "tile"), ([1, 14], "row"), ([1, 4], "row"),
+]  # fmt: skip
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
@@ -88,7 +95,8 @@ def default(w: Any, target: Any) -> Knobs:
 
     One row is two streams: 23 cycles a vector of outputs instead of 27 (2 rows) and 29 (4) for
     128@56 on A72; 34, 41 and 60 for 480@14 on A53. Two rows share inputs, and the weights of
-    kernels that do not stay in registers: 37.5 instead of 41.0 for 960@7, 5x5, on A53.
+    kernels that do not stay in registers: 37.5 instead of 41.0 for 960@7, 5x5, on A53. The A76
+    loads twice a cycle and gains nothing.
     """
     ((sketch, options),) = space(w, target).items()
     knobs = {"sketch": sketch, **{name: values[0] for name, values in options.items()}}
@@ -97,10 +105,23 @@ def default(w: Any, target: Any) -> Knobs:
     c = 8 if w.out_w % 8 == 0 and w.out_w % 7 else 7
     size = 4 * (w.ci * w.h * w.w + w.co * w.out_h * w.out_w)
     cached = size <= 1024 * max(target.l2_kib, target.l3_kib)
-    shares = w.stride[0] == 1 and (prod(w.kernel) > 9 or target.core == "cortex-a53")
+    shares = w.stride[0] == 1 and prod(w.kernel) >= _SHARING.get(target.core, 1 << 30)
     if cached and shares and [2, c] in options["tile"]:
         return knobs | {"tile": [2, c], "fence": "tile"}
     return knobs | ({"tile": [1, c]} if [1, c] in options["tile"] else {})
+
+
+def likely(w: Any, target: Any) -> list[Knobs]:
+    """What a search should try after the default, the likeliest first."""
+    ((sketch, options),) = space(w, target).items() or [("", {})]
+    if sketch != "blocks":
+        return []
+    common = {"sketch": sketch, "lanes": options["lanes"][0]}
+    return [
+        {**common, "tile": tile, "fence": fence}
+        for tile, fence in _LIKELY
+        if tile in options["tile"]
+    ]
 
 
 def sliceable(w: Any, knobs: Knobs | str) -> bool:
