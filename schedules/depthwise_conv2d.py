@@ -23,8 +23,8 @@ _MAX_CODE = 5000  # multiply-adds of all spans: 30 KB with loads and stores, a r
 
 
 _LIKELY = [
-    ([1, 7], "row"), ([2, 7], "tile"), ([2, 7], "row"), ([1, 8], "row"), ([4, 4], "row"),
-    ([2, 4], "tile"), ([1, 14], "row"), ([1, 4], "row"),
+    ([1, 7], "row"), ([2, 7], "tile"), ([3, 4], "row"), ([1, 14], "tile"), ([1, 8], "row"),
+    ([4, 4], "row"), ([2, 7], "row"), ([2, 4], "tile"),
 ]  # fmt: skip
 
 
