@@ -19,6 +19,7 @@ _TILES_16 = [[4, 8], [8, 4], [4, 4], [12, 4], [4, 12]]
 # (tiles p, channels co) of the assembly tiles, the fastest first.
 _TILES_NEON = [[9, 8], [8, 8], [7, 12], [10, 8], [7, 8], [6, 12], [5, 16], [14, 4], [4, 16]]
 _VARIANTS = [[2, 2], [4, 2], [4, 4], [5, 4], [5, 5], [6, 4], [6, 6]]  # F(rows x columns, 3x3)
+_SQUARE = [[2, 2], [4, 4], [6, 6]]
 _BLOCKS = [0, 1, 2, 4, 8, 16]
 
 # Knobs that, with the sketch, choose another algorithm or data flow, and all options that are
@@ -41,7 +42,7 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     lanes = target.vector_lanes if w.block == (1, 1) else w.block[0]
     if w.block[0] != w.block[1] or lanes > target.vector_lanes:
         return {}
-    variants = [m for m in _VARIANTS if _work(w, m) <= _MAX_WORK * _least_work(w)]
+    variants = _variants(w)
     shapes = [t for t in _register_tiles(target) if any(_fits(w, target, m, t) for m in variants)]
     most_p = max(-(-_tiles(w, m) // p) for m in variants for p, _ in shapes)
     most_co = max(-(-w.co // co) for _, co in shapes)
@@ -72,6 +73,12 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
             "in_order": [target.core == "cortex-a53"],
         }  # fmt: skip
     return found
+
+
+def _variants(w: Any) -> list[list[int]]:
+    """F(2,3), F(4,3), F(6,3) compete for every shape, others where they need little more work."""
+    most = _MAX_WORK * _least_work(w)
+    return [m for m in _VARIANTS if m in _SQUARE or _work(w, m) <= most]
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
@@ -146,20 +153,20 @@ def default(w: Any, target: Any) -> Knobs:
 
 
 def likely(w: Any, target: Any) -> list[Knobs]:
-    """What a search should try after the default: two variants, tiles, parts of the L2."""
+    """What a search should try after the default: each variant, then tiles and parts of the L2."""
     base = default(w, target)
     if base["sketch"] != "neon":
         return []
-    variants = sorted(space(w, target)["neon"]["m"], key=lambda m: _work(w, m))[:3]
-    choices = []
-    for i, m in enumerate(variants):
+    choices: list[tuple[int, Knobs]] = []
+    for i, m in enumerate(sorted(_variants(w), key=lambda m: _work(w, m))):
         tiles = _tiles(w, m)
         shapes = sorted(_TILES_NEON, key=lambda t: _padded(tiles, w.co, t))[:3]
         for j, tile in enumerate(shapes):
             for k, block in enumerate(_blocks_by_l2(w, target, m, tile)):
                 knobs = base | {"m": m, "tile": tile, "block_p": block, "block_co": 0}
+                first = m in _SQUARE and not any(knobs["m"] == c["m"] for _, c in choices)
                 if legal(w, target, knobs):
-                    choices.append((2 * i + j + k, knobs))
+                    choices.append((1 if first else 2 * i + j + k, knobs))
     return [knobs for _, knobs in sorted(choices, key=lambda choice: choice[0])]
 
 
