@@ -243,9 +243,9 @@ def test_best_is_the_lowest_median_of_checked_trials(record: Record) -> None:
         (lambda line: line.replace('"cycles"', '"cycels"'), "unknown field 'cycels', no field"),
         (lambda line: line.replace("0.002", "-1"), "seconds must be a list of positive numbers"),
         (lambda line: line.replace('"order"', '"ordre"'), "unknown knob 'ordre'"),
-        (lambda line: line.replace('"packed"', '"stacked"'), "unknown sketch 'stacked'"),
-        (lambda line: line.replace('"unroll_k": 4', '"unroll_k": 5'), "knob 'unroll_k' is 5"),
-        (lambda line: line.replace('"unroll_k": 4, ', ""), "knob 'unroll_k' is missing"),
+        (lambda line: line.replace('"neon"', '"moon"'), "unknown sketch 'moon'"),
+        (lambda line: line.replace('"block_co": 0', '"block_co": 5'), "knob 'block_co' is 5"),
+        (lambda line: line.replace('"block_co": 0, ', ""), "knob 'block_co' is missing"),
     ],
 )
 def test_bad_lines_name_file_and_line(
