@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -246,3 +247,19 @@ def test_options_of_one_target_do_not_reach_another() -> None:
     before, between, after = assembly("rpi4"), assembly("rpi3"), assembly("rpi4")
     assert "ldp\tq" in before and "ldp\tq" not in between
     assert before == after
+
+
+def test_threads_do_not_leave_one_targets_options_to_another(tmp_path: Path) -> None:
+    """Rpi3 is compiled without pairs of loads; rpi5 with them, whatever was compiled before."""
+    key = "dense-n1_ci32_co120_none-f32"
+
+    def program(target: str, number: int) -> bytes:
+        task = parse_task("dense", key, get_target(target))
+        path = tmp_path / f"{target}-{number}"
+        build_program([(task, default_knobs(task))], task.target, path)
+        return path.read_bytes()
+
+    alone = program("rpi5", 0)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda number: program("rpi3", number), range(6)))
+    assert program("rpi5", 0) == alone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,11 @@ from tvm_ops.task import Knobs, Task
 
 Entry = tuple[Task, Knobs]
 """One kernel to build."""
+
+_LLVM = threading.Lock()
+"""TVM sets a target's LLVM options for the whole process and then puts back what it found. Two
+threads that compile for rpi3 at a time would leave its options to all that is compiled later: a
+dense layer of 32 to 120 channels then takes 857 instead of 761 modelled cycles on rpi5."""
 
 SYSTEM_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2"}
 
@@ -68,10 +74,11 @@ def build_library(entries: Sequence[Entry], target: Target, out_dir: Path, name:
     with toolchain.scratch_beside(out_dir / name) as scratch:
         objects, sources = [], {}
         for number, (task, knobs) in enumerate(entries):
-            module = compile_entry(task, knobs)
             objects.append(scratch / f"kernel_{number}.o")
-            module.write_to_file(str(objects[-1]))
-            sources[task.symbol] = module.inspect_source("asm")
+            with _LLVM:
+                module = compile_entry(task, knobs)
+                module.write_to_file(str(objects[-1]))
+                sources[task.symbol] = module.inspect_source("asm")
         kernels = [describe(task, knobs) for task, knobs in entries]
         built = link_library(kernels, objects, target, out_dir, name)
         assembly = [_write(out_dir / f"{s}.s", text, scratch) for s, text in sources.items()]
@@ -114,7 +121,8 @@ def build_program(entries: Sequence[Entry], target: Target, path: Path) -> Path:
         objects = []
         for number, (task, knobs) in enumerate(entries):
             objects.append(scratch / f"kernel_{number}.o")
-            compile_entry(task, knobs).write_to_file(str(objects[-1]))
+            with _LLVM:
+                compile_entry(task, knobs).write_to_file(str(objects[-1]))
         return link_program(objects, entries, target, path)
 
 
