@@ -1,7 +1,9 @@
 """The logs held against a new run: the best kernel of each layer once more on the modelled board.
 
-The board is deterministic, so its cycles must be the log's exactly. The same run, with a profile,
-says how large the hot code is and what the hot loop waits for.
+The board is deterministic, so its cycles must be the log's exactly, if the same version of this
+project and its compiler made both: another bench program around the kernel moves code and data by
+some bytes, which is worth about 0.01 %. The same run, with a profile, says how large the hot code
+is and what the hot loop waits for.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from tvm_ops.profile_block import until
 from tvm_ops.task import Knobs, Task
 from tvm_ops.tuning.log import Record
 
+TOLERANCE = 1e-3  # of the cycles; what is further off is another kernel, or the log is wrong
 _SHARE, _MOST = 0.8, 3  # of the cycles, that are explained; of blocks that explain them
 
 
@@ -38,15 +41,20 @@ class Rerun:
 
     @property
     def agrees(self) -> bool:
-        """Whether the log is true."""
+        """Whether the log is true, but for where the bench program puts things."""
+        return abs(self.cycles / self.logged_cycles - 1) <= TOLERANCE
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is to the cycle."""
         return self.cycles == self.logged_cycles
 
     @property
     def difference(self) -> str:
-        """Where it is not, in words."""
+        """Where it is not exact, in words."""
         percent = 100 * (self.cycles / self.logged_cycles - 1)
         return (
-            f"the log has {self.logged_cycles} cycles, a new run {self.cycles} ({percent:+.2f} %)"
+            f"the log has {self.logged_cycles} cycles, a new run {self.cycles} ({percent:+.3f} %)"
         )
 
 
@@ -123,5 +131,5 @@ def _sentences(found: Profile) -> list[str]:
 
 
 def _summary(rerun: Rerun) -> str:
-    state = "as logged" if rerun.agrees else rerun.difference
+    state = "as logged" if rerun.is_exact else rerun.difference
     return f"{state}; {rerun.hot_code_bytes / 1024:.1f} KB of hot code; {rerun.hot_blocks[0]}"

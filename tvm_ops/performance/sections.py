@@ -80,11 +80,17 @@ def reruns(rows: Mapping[str, Sequence[LayerRow]]) -> Iterator[str]:
             continue
         done = [(row, row.rerun) for row in tuned if row.rerun]
         wrong = [(row, rerun) for row, rerun in done if not rerun.agrees]
-        most = max((rerun.hot_code_bytes for _row, rerun in done), default=0) / 1024
+        if not done:
+            yield f"- {target}: none of {len(tuned)} tuned layers was run again."
+            continue
+        exact = sum(rerun.is_exact for _row, rerun in done)
+        apart = max(abs(rerun.cycles / rerun.logged_cycles - 1) for _row, rerun in done)
+        most = max(rerun.hot_code_bytes for _row, rerun in done) / 1024
+        limit = own[0].target.l1i_kib
         yield (
-            f"- {target}: {len(done)} of {len(tuned)} tuned layers were run again, "
-            f"{len(done) - len(wrong)} with the log's cycles exactly; the largest hot code has "
-            f"{most:.1f} KB, the instruction cache {own[0].target.l1i_kib} KB."
+            f"- {target}: {len(done)} of {len(tuned)} tuned layers were run again, {exact} with "
+            f"the log's cycles exactly; the largest difference is {100 * apart:.3f} %. "
+            f"The largest hot code has {most:.1f} KB, the instruction cache {limit} KB."
         )
         for row, rerun in wrong:
             yield f"  - `{row.layer.key}`: **{rerun.difference}**"
