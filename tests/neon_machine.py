@@ -55,7 +55,9 @@ class Machine:
         self.executed[line] += 1
         name, rest = line.split(" ", 1)
         operands = re.findall(r"\[[^\]]*\](?!\.)|[^,\s]+", rest)
-        if name in ("ldr", "str"):
+        if name == "st1":
+            self._store_run(rest)
+        elif name in ("ldr", "str"):
             self._memory(name, operands)
         elif operands[0].startswith("v"):
             self._vector(name, operands)
@@ -99,6 +101,15 @@ class Machine:
             self.v[int(register[1:])] = 0
             self.v[int(register[1:]), :count] = part
 
+    def _store_run(self, rest: str) -> None:
+        registers, base, size = re.fullmatch(r"\{(.*)\}, \[(x\d+)\], #(\d+)", rest).groups()  # type: ignore[union-attr]
+        numbers = [int(r[1:].removesuffix(".4s")) for r in registers.split(", ")]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))) and len(numbers) <= 4
+        array, first = self._find(self.x[base])
+        array[first : first + 4 * len(numbers)] = self.v[numbers].reshape(-1)
+        self.x[base] += int(size)
+        assert int(size) == 16 * len(numbers)
+
     def _find(self, address: int) -> tuple[Floats, int]:
         start = address // _PAGE * _PAGE
         assert address % 4 == 0
@@ -110,6 +121,10 @@ class Machine:
         if name == "ins":
             assert ".d[1]" in operands[0]
             self.v[target, 2:] = np.array([self.x[sources[0]]], np.uint64).view(np.float32)
+            return
+        if name == "dup":
+            value = np.array([self.x["x" + sources[0][1:]]], np.uint32).view(np.float32)
+            self.v[target] = value[0]
             return
         values = [self._value(s) for s in sources]
         if name == "fmla":

@@ -104,6 +104,21 @@ class InOrder:
                 return None if schedule.advance else schedule
         return None
 
+    def start(
+        self, loads: Sequence[Load], bias: Sequence[str], accumulators: Sequence[str]
+    ) -> Iterator[str]:
+        """What comes before the first iteration; ``loads`` are of all its first operands."""
+        whole = [load for load in loads if load.register not in self.pending]
+        # Pixels may be far away: they are asked for first, and nothing waits for them yet.
+        yield from (load.whole for load in whole if load.base == X)
+        for refill in self.pending.values():
+            yield from refill.done()
+        yield from bias
+        taken = {refill.half for refill in self.pending.values()}
+        halves = [h for h in (*HALVES, X_NEXT, W_NEXT) if h not in taken]
+        weights = [load for load in whole if load.base == W]
+        yield from _interleaved(weights, accumulators, halves)
+
     def _issue(self, following: Iterator[Refill]) -> None:
         """One cycle."""
         multiply = self.multiplies[self.position]
@@ -178,3 +193,26 @@ class InOrder:
             if register in (multiply.weights, multiply.pixel):
                 return i
         return 16
+
+
+def _interleaved(loads: Sequence[Load], others: Sequence[str], halves: Sequence[str]) -> list[str]:
+    """Loads in halves: an instruction of ``others`` beside each upper one.
+
+    Upper halves wait in ``halves``, integer registers. An insertion is beside the lower half of the
+    load after the next three, which takes four cycles.
+    """
+    coming = deque(others)
+    lines: list[str] = []
+    inserts: deque[str] = deque()
+    for start in range(0, len(loads), len(halves)):
+        lines += inserts
+        inserts.clear()
+        chunk = list(zip(loads[start : start + len(halves)], halves, strict=False))
+        for load, half in chunk:
+            lines.append(load.high(half))
+            lines += [coming.popleft()] if coming else []
+        for load, half in chunk:
+            lines.append(load.low)
+            inserts.append(load.insert(half))
+            lines += [inserts.popleft()] if len(inserts) > 4 else []
+    return [*lines, *coming, *inserts]

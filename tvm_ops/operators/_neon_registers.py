@@ -11,8 +11,8 @@ REGISTERS = 32  # vector registers
 X, W, X_NEXT, W_NEXT, COUNT, TEMP, X_STEP = (f"x{i}" for i in (9, 10, 11, 12, 13, 14, 16))
 MOVE_ON = [f"mov {X}, {X_NEXT}", f"mov {W}, {W_NEXT}"]
 HALVES = [f"x{i}" for i in (0, 1, 2, 3, 4, 5, 6, 7, 8, 15)]  # upper halves on their way
-BASES = HALVES  # of the output's vectors, after the loop
-INTEGERS = (*HALVES, X, W, X_NEXT, W_NEXT, COUNT, TEMP, X_STEP)
+INTEGERS = (*HALVES, X, W, X_NEXT, W_NEXT, COUNT, X_STEP, TEMP)
+BASES = INTEGERS[:-1]  # of the vectors of y and residual, after the loop
 
 
 @dataclass(frozen=True)
@@ -62,5 +62,16 @@ def constant(register: str, value: int) -> Iterator[str]:
 
 def offset(register: str, base: str, value: int) -> Iterator[str]:
     """register = base + value."""
-    yield from constant(register, value)
-    yield f"add {register}, {register}, {base}"
+    if value:
+        yield from constant(register, value)
+        yield f"add {register}, {register}, {base}"
+    else:
+        yield f"mov {register}, {base}"
+
+
+def add_constant(register: str, value: int) -> Iterator[str]:
+    """register += value, which is below 2^24."""
+    if value & 0xFFF:
+        yield f"add {register}, {register}, #{value & 0xFFF}"
+    if value >> 12:
+        yield f"add {register}, {register}, #{value >> 12}, lsl #12"

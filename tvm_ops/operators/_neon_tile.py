@@ -96,7 +96,7 @@ class Tile:
         weights = self.block_weights * VECTOR
         return (
             p * v + p + v <= REGISTERS
-            and v <= len(BASES)
+            and v * (1 + self.residual) <= len(BASES)
             and max(farthest, weights, max(self.outputs)) <= MAX_OFFSET
         )
 
@@ -118,23 +118,22 @@ class Tile:
         yield f"mov {X}, {operand['x']}"
         yield f"mov {W}, {operand['weights']}"
         yield from constant(COUNT, self.blocks)
-        finish = self._finish(operand)
-        yield from finish.first_accumulators()
+        yield from constant(X_STEP, self.x_step)
+        finish = Finish(
+            operand, len(self.pixels), self.vectors, self.outputs, self.y_step, self.activation
+        )
+        bias, accumulators = finish.first_accumulators()
         multiplies = list(self.multiplies())
         schedule = InOrder.steady(multiplies, self.advance) if self.in_order else None
-        pending = schedule.pending if schedule else {}
-        for load in self._loads(X, W):
-            yield from pending[load.register].done() if load.register in pending else [load.whole]
-        yield from constant(X_STEP, self.x_step)
+        loads = list(self._loads(X, W))
+        if schedule:
+            yield from schedule.start(loads, bias, accumulators)
+        else:
+            yield from (*bias, *accumulators, *(load.whole for load in loads))
         yield "1:"
         yield from schedule.lines if schedule else _out_of_order(multiplies, self.advance)
         yield "b.ne 1b"
         yield from finish.last()
-
-    def _finish(self, operand: dict[str, str]) -> Finish:
-        return Finish(
-            operand, len(self.pixels), self.vectors, self.outputs, self.y_step, self.activation
-        )
 
     @property
     def advance(self) -> list[str]:
@@ -150,7 +149,7 @@ class Tile:
         ]
 
     def accumulator(self, pixel: int, vector: int) -> int:
-        return pixel * self.vectors + vector
+        return vector * len(self.pixels) + pixel
 
     @property
     def weights_registers(self) -> int:
