@@ -45,6 +45,11 @@ def default(w: Any, target: Any) -> Knobs:
     return tiles.default(w, target, space(w, target), lambda knobs: legal(w, target, knobs))
 
 
+def likely(w: Any, target: Any) -> list[Knobs]:
+    """Knobs near the best, the likeliest first."""
+    return tiles.likely(w, target, space(w, target), lambda knobs: legal(w, target, knobs))
+
+
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     """Schedules [``pack_input``,] ``gemm``, ``epilogue`` in place."""
     tile_h, tile_w, tile_v = knobs["tile"]

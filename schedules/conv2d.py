@@ -6,14 +6,12 @@ micro-kernel, store. ``direct``, ``grouped``: for row block: [pad rows]; tiles: 
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from schedules import _conv2d_blocked as blocked
 from schedules import _conv2d_direct as direct
 from schedules import _conv2d_gemm as gemm
 from schedules import _conv2d_neon as neon
-from schedules import _conv2d_tiles as tiles
 
 Knobs = dict[str, Any]
 
@@ -64,9 +62,7 @@ def likely(w: Any, target: Any) -> list[Knobs]:
     sketches = space(w, target)
     for sketch in ("neon", "blocked"):
         if sketch in sketches:
-            is_legal = partial(_PARTS[sketch].legal, w, target)
-            choices = tiles.likely(w, target, sketches[sketch], is_legal)
-            return [{**knobs, "sketch": sketch} for knobs in choices]
+            return [{**knobs, "sketch": sketch} for knobs in _PARTS[sketch].likely(w, target)]
     return []
 
 

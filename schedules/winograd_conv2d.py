@@ -10,9 +10,8 @@ from typing import Any
 
 Knobs = dict[str, Any]
 
-# (tiles p, channels co) of the register tile for vectors of 4 lanes, the likeliest first. With 32
-# registers: 14 to 24 accumulators, and operands; 16x12 spilled on every core (55.5 instead of 20.7
-# Mcycles on A53).
+# (tiles p, channels co) of the register tile for vectors of 4 lanes, the likeliest first: 14 to 24
+# accumulators of 32 registers; 16x12 spilled (55.5 instead of 20.7 Mcycles on A53).
 _TILES_32 = [[8, 8], [7, 8], [9, 8], [10, 8], [12, 8], [5, 16], [4, 16], [7, 12], [8, 12]]
 _TILES_32 += [[14, 4], [16, 4]]
 _TILES_16 = [[4, 8], [8, 4], [4, 4], [12, 4], [4, 12]]
@@ -21,7 +20,6 @@ _TILES_NEON = [[9, 8], [8, 8], [7, 12], [10, 8], [7, 8], [6, 12], [5, 16], [14, 
 _VARIANTS = [[2, 2], [4, 2], [4, 4], [5, 4], [5, 5], [6, 4], [6, 6]]  # F(rows x columns, 3x3)
 _SQUARE = [[2, 2], [4, 4], [6, 6]]
 _BLOCKS = [0, 1, 2, 4, 8, 16]
-
 # Knobs that, with the sketch, choose another algorithm or data flow, and all options that are
 # correct, tuned or not; None: those of the space.
 STRUCTURAL = {"m": _VARIANTS, "v_inner": None}

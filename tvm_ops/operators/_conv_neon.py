@@ -27,10 +27,11 @@ class Neon(Tiling):
     """Sizes of a workload under the knobs of ``neon``."""
 
     in_order: bool = False
+    ahead: str = "none"
 
     @classmethod
     def of(cls, w: ConvWorkload, knobs: dict[str, Any]) -> Self:
-        return replace(super().of(w, knobs), in_order=knobs["in_order"])
+        return replace(super().of(w, knobs), in_order=knobs["in_order"], ahead=knobs["ahead"])
 
     @property
     def tile(self) -> Tile:
@@ -45,6 +46,7 @@ class Neon(Tiling):
             activation=w.activation,
             residual=w.residual,
             in_order=self.in_order,
+            ahead=self.ahead,
         )  # fmt: skip
         if self.x == "interleaved":
             row, column = self.packed_shape[3] * FLOAT, w.ci * FLOAT
@@ -133,6 +135,9 @@ def _tile(b: Neon, packed: Any, buffers: dict[str, Any]) -> None:
             **{n: buffers[n][vector * LANES] for n in ("bias", "slope") if n in buffers},
             **{n: buffers[n][tuple(y)] for n in ("residual", "y") if n in buffers},
         }
+        if tile.ahead == "tile":
+            following = b.cols.start(tirx.min(vw + 1, b.cols.tiles - 1))
+            pointers["ahead"] = packed[vn, first, 0, following, 0]
         shape = b.weights_shape
         T.reads(
             read,

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 LANES = 4
-FLOAT, VECTOR = 4, 16  # bytes
+FLOAT, VECTOR, LINE = 4, 16, 64  # bytes; of a cache line
 REGISTERS = 32  # vector registers
 X, W, X_NEXT, W_NEXT, COUNT, TEMP, X_STEP = (f"x{i}" for i in (9, 10, 11, 12, 13, 14, 16))
 MOVE_ON = [f"mov {X}, {X_NEXT}", f"mov {W}, {W_NEXT}"]
 HALVES = [f"x{i}" for i in (0, 1, 2, 3, 4, 5, 6, 7, 8, 15)]  # upper halves on their way
-INTEGERS = (*HALVES, X, W, X_NEXT, W_NEXT, COUNT, X_STEP, TEMP)
+AHEAD = "x17"
+INTEGERS = (*HALVES, X, W, X_NEXT, W_NEXT, COUNT, X_STEP, AHEAD, TEMP)
 BASES = INTEGERS[:-1]  # of the vectors of y and residual, after the loop
 
 
