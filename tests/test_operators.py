@@ -96,6 +96,13 @@ THREADED = [
     )
     for name in operator_names()
     for target in ("host", "rpi4", "rpi3-armv7")
+] + [
+    parse_task("conv2d", f"conv2d-n1_{shape}_res_{block}-f32", get_target("rpi4"))
+    for shape, block in [
+        ("ci16_h24_w24_co64_k3_s1_p1", "c4"),
+        ("ci32_h24_w24_co64_k1_s1_p0", "c4"),
+        ("ci3_h32_w32_co64_k3_s2_p1", "c1x4"),
+    ]
 ]
 
 

@@ -1,4 +1,4 @@
-"""Random shapes against numpy on host: any legal workload with any legal knobs."""
+"""Random shapes against numpy: any legal workload with any legal knobs, assembly by emulation."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ EACH = settings(
 SIZES, CHANNELS = st.integers(1, 19), st.integers(1, 21)
 
 
-def check(operator: str, workload: object, seed: int) -> None:
-    task = Task(operator, workload, get_target("host"))
-    knobs = random_knobs(task, random.Random(seed)) or default_knobs(task)
+def check(operator: str, workload: object, seed: int, target: str = "host", **fixed: str) -> None:
+    """With knobs drawn, but for the ``fixed`` ones."""
+    task = Task(operator, workload, get_target(target))
+    knobs = random_knobs(task, random.Random(seed), fixed) or default_knobs(task)
+    board = "host" if target == "host" else "emulated"
     with tempfile.TemporaryDirectory() as scratch:
-        outcome = Measurer(task, "host", Path(scratch), repeats=1).measure(knobs)
+        outcome = Measurer(task, board, Path(scratch), repeats=1).measure(knobs)
     assert outcome.error is None, f"{task.key} {knobs}: {outcome.error}"
 
 
@@ -104,3 +106,55 @@ def test_depthwise_conv2d(
         (block, block),
     )  # fmt: skip
     check("depthwise_conv2d", shape, seed)
+
+
+@EACH
+@given(
+    n=st.integers(1, 2), ci=st.integers(1, 21), h=SIZES, w=SIZES, co=CHANNELS,
+    groups=st.sampled_from([1, 1, 2, 3]), kernel=PAIRS, stride=PAIRS, dilation=PAIRS,
+    pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    activation=st.sampled_from(_epilogue.ACTIVATIONS), residual=st.booleans(),
+    pointwise=st.booleans(),
+    target=st.sampled_from(["rpi3", "rpi4"]), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_conv2d_in_channel_blocks(
+    n: int, ci: int, h: int, w: int, co: int, groups: int, kernel: tuple[int, int],
+    stride: tuple[int, int], dilation: tuple[int, int], pad: tuple[int, int], activation: str,
+    residual: bool, pointwise: bool, target: str, seed: int,
+) -> None:  # fmt: skip
+    if pointwise:
+        kernel, pad = (1, 1), (0, 0)
+    if groups > 1:  # of whole blocks
+        ci, co = 4 * groups * (ci % 4 + 1), 4 * groups * (co % 4 + 1)
+    h, w = _reached(h, w, kernel, dilation, pad)
+    shape = conv2d.Workload(
+        n, ci, h, w, co, kernel, stride, pad, dilation, groups, activation, residual, (4, 4)
+    )
+    check("conv2d", shape, seed, target, sketch="neon")
+
+
+@EACH
+@given(
+    n=st.integers(1, 2), ci=st.integers(1, 6), h=SIZES, w=SIZES, co=CHANNELS, kernel=PAIRS,
+    stride=PAIRS, dilation=st.integers(1, 2),
+    pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    activation=st.sampled_from(_epilogue.ACTIVATIONS), residual=st.booleans(),
+    target=st.sampled_from(["rpi3", "rpi4"]), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_conv2d_of_few_channels_into_blocks(
+    n: int, ci: int, h: int, w: int, co: int, kernel: tuple[int, int], stride: tuple[int, int],
+    dilation: int, pad: tuple[int, int], activation: str, residual: bool, target: str, seed: int,
+) -> None:  # fmt: skip
+    h, w = _reached(h, w, kernel, (dilation, 1), pad)
+    shape = conv2d.Workload(
+        n, ci, h, w, co, kernel, stride, pad, (dilation, 1), 1, activation, residual, (1, 4)
+    )
+    check("conv2d", shape, seed, target, sketch="blocked" if shape.is_pointwise else "neon")
+
+
+def _reached(
+    h: int, w: int, kernel: tuple[int, int], dilation: tuple[int, int], pad: tuple[int, int]
+) -> tuple[int, int]:
+    """A size that the kernel fits."""
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    return max(h, reach[0] - 2 * pad[0]), max(w, reach[1] - 2 * pad[1])

@@ -38,7 +38,8 @@ from tvm_ops.operators._neon_registers import (
     constant,
 )
 
-MAX_OFFSET = 32760  # bytes: the immediate of a load of an integer register
+# Bytes: the immediates of a load of an integer register, if it is a multiple of its size, or not.
+MAX_OFFSET, MAX_UNALIGNED = 32760, 255
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,18 @@ class Tile:
     def fits(self) -> bool:
         """Whether registers and immediates suffice."""
         p, v = len(self.pixels), self.vectors
-        farthest = max(self.pixels) + max(self.taps) + 8
-        weights = self.block_weights * VECTOR
+        offsets = [pixel + tap for pixel in self.pixels for tap in self.taps]
         return (
             p * v + p + v <= REGISTERS
             and v * (1 + self.residual) <= len(BASES)
-            and max(farthest, weights, max(self.outputs)) <= MAX_OFFSET
+            and max(self.block_weights * VECTOR, *self.outputs) <= MAX_OFFSET
+            and all(o + 8 <= (MAX_UNALIGNED if o % VECTOR else MAX_OFFSET) for o in offsets)
         )
 
     def llvm(self) -> str:
-        """LLVM IR that defines the function ``name``."""
+        """LLVM IR that defines the function ``name``; raises ``ValueError`` if it does not fit."""
+        if not self.fits:
+            raise ValueError(f"no registers or immediates for {self}")
         lines = "\\0A".join(self.assembly())
         arguments = ", ".join(f"ptr %{name}" for name in self.arguments)
         taken = ["r"] * len(self.arguments)
