@@ -1,12 +1,15 @@
 """Schedules of ``winograd_conv2d``: the space of knobs, what is legal, and the template.
 
 for tile block: [for channel group: pad rows, transform]; for co block: [for element, tiles of the
-GEMM: micro-kernel]; inverse transform. One block's transformed input stays in L1 or L2.
+GEMM: micro-kernel]; inverse transform, store. One block's transformed input stays in L1 or L2.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from schedules import _winograd_stages as stages
+from schedules._winograd_stages import READ
 
 Knobs = dict[str, Any]
 
@@ -25,7 +28,6 @@ _BLOCKS = [0, 1, 2, 4, 8, 16]
 STRUCTURAL = {"m": _VARIANTS, "v_inner": None}
 
 _LLVM_ONLY = ("unroll_k", "read_weights", "pipeline")  # knobs that assembly tiles have no use for
-_READ = 4  # values of neighbouring tiles that one load brings; the multiplies take them one by one
 _MAX_BODY = 320  # multiply-adds; with loads and addresses 1.6 KB of code
 _MAX_WORK = 1.3  # of the least for the shape; what needs more lost on ResNet-18's layers
 _WEIGHTS_AS_TILES = 5  # streaming the transformed weights once costs as much as so many tiles
@@ -85,7 +87,7 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     if knobs["sketch"] == "neon":
         return _blocks_fit(w, target, knobs)
     phased, inner, unroll = knobs["sketch"] == "phased", knobs["v_inner"], knobs["unroll_k"]
-    vector_p = lanes if phased else _READ
+    vector_p = lanes if phased else READ
     if _round_up(w.ci, lanes) % unroll or (tile_p % vector_p and inner == "tile"):
         return False
     if inner == "channel" and unroll % lanes:
@@ -204,97 +206,5 @@ def _least_work(w: Any) -> float:
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
-    """Schedules the four blocks ``pack_input``, ``transform``, ``gemm``, ``inverse`` in place."""
-    lanes, (tile_p, tile_co) = knobs["lanes"], knobs["tile"]
-    gemm, inverse = sch.get_sblock("gemm"), sch.get_sblock("inverse")
-    transform, pack = sch.get_sblock("transform"), sch.get_sblock("pack_input")
-
-    n, p, co = sch.get_loops(inverse)
-    p_block, p_in = _split_blocks(sch, p, knobs["block_p"] * tile_p)
-    co_block, co_in = _split_blocks(sch, co, knobs["block_co"] * tile_co)
-    co_in, co_lane = sch.split(co_in, [None, lanes])
-    sch.reorder(n, p_block, co_block, p_in, co_in, co_lane)
-    y = sch.mod["main"].params[-1]
-    if len(y.shape) == 5 or int(y.shape[1]) % lanes == 0:
-        sch.vectorize(co_lane)  # otherwise lanes of the last vector must not be stored
-    sch.parallel(p_block if knobs["block_p"] else co_block)  # refused once other blocks are inside
-    sch.compute_at(gemm, co_block, preserve_unit_loops=True)
-    sch.compute_at(transform, p_block, preserve_unit_loops=True)
-    _schedule_input(sch, knobs, transform, pack, p_block)
-    if knobs["sketch"] == "neon":
-        _order_tiles(sch, knobs, gemm)
-    else:
-        _schedule_gemm(sch, knobs, gemm, tile_p, tile_co)
-
-
-def _order_tiles(sch: Any, knobs: Knobs, gemm: Any) -> None:
-    assembly = sch.get(gemm).annotations["pragma_import_llvm"]
-    sch.unannotate(gemm, "pragma_import_llvm")
-    e, p_tile, co_tile = sch.get_loops(gemm)[-3:]
-    outer = [co_tile, p_tile] if knobs["order"] == "co_outer" else [p_tile, co_tile]
-    sch.reorder(e, *outer)
-    sch.annotate(outer[-1], "pragma_import_llvm", assembly)
-
-
-def _split_blocks(sch: Any, loop: Any, size: int) -> Any:
-    return sch.split(loop, [None, size] if size else [1, None])
-
-
-def _schedule_input(sch: Any, knobs: Knobs, transform: Any, pack: Any, p_block: Any) -> None:
-    loops = sch.get_loops(transform)
-    if knobs["sketch"] != "phased":
-        p_in, channel, lane = loops[-3:]
-        sch.reorder(channel, p_in)
-    else:
-        channel, p_in = loops[-2:]
-        p_in, lane = sch.split(p_in, [None, knobs["lanes"]])
-    sch.compute_at(pack, channel if knobs["pad_at"] == "channel" else p_block)
-    sch.vectorize(lane)
-
-
-def _schedule_gemm(sch: Any, knobs: Knobs, gemm: Any, tile_p: int, tile_co: int) -> None:
-    lanes = knobs["lanes"]
-    e, p, co, k = sch.get_loops(gemm)[-4:]
-    p_tile, p_in = sch.split(p, [None, tile_p])
-    co_tile, co_in = sch.split(co, [None, tile_co])
-    co_in, co_lane = sch.split(co_in, [None, lanes])
-    lane_k = lanes if knobs["v_inner"] == "channel" else 1
-    k_out, k_group, k_in = sch.split(k, [None, knobs["unroll_k"] // lane_k, lane_k])
-    outer = [co_tile, p_tile] if knobs["order"] == "co_outer" else [p_tile, co_tile]
-    sch.reorder(e, *outer, k_out, k_group, k_in, p_in, co_in, co_lane)
-    accumulators = sch.cache_write(gemm, 0, "local")
-    sch.reverse_compute_at(accumulators, outer[-1])
-    # The transformed input must be read as vectors, or it becomes one scalar load a multiply.
-    read = lanes if knobs["v_inner"] == "channel" else _READ
-    _read_as_vectors(sch, gemm, 0, k_group, 4, read)
-    if knobs["read_weights"]:
-        at, inside = (k_group, 4) if lane_k == 1 else (k_in, 3)
-        _read_as_vectors(sch, gemm, 1, at, inside, lanes)
-    sch.unroll(k_group)
-    sch.unroll(k_in)
-    sch.unroll(p_in)
-    sch.unroll(co_in)
-    sch.vectorize(co_lane)
-    *_, row, column = sch.get_loops(accumulators)
-    column, lane = sch.split(column, [None, lanes])
-    sch.unroll(row)
-    sch.unroll(column)
-    sch.vectorize(lane)
-    if knobs["pipeline"]:  # the loads of the next k before the multiplies of this one
-        copies = 1 + (knobs["read_weights"] and lane_k == 1)
-        sch.annotate(k_group, "software_pipeline_stage", [0] * copies + [1])
-        sch.annotate(k_group, "software_pipeline_order", list(range(copies + 1)))
-    sch.decompose_reduction(gemm, k_out)
-
-
-def _read_as_vectors(
-    sch: Any, gemm: Any, operand: int, at: Any, loops_inside: int, lanes: int
-) -> None:
-    """Copy what one iteration of ``at`` reads, ``loops_inside`` of the gemm's loops being in it."""
-    copy = sch.cache_read(gemm, operand, "local")
-    sch.compute_at(copy, at)
-    depth = len(sch.get_loops(gemm)) - loops_inside
-    fused = sch.fuse(*sch.get_loops(copy)[depth:])
-    vectors, lane = sch.split(fused, [None, lanes])
-    sch.unroll(vectors)
-    sch.vectorize(lane)
+    """Schedules the blocks of ``operators/winograd_conv2d.py`` in place."""
+    stages.schedule(sch, knobs)

@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.candidates import random_knobs
-from tvm_ops.operators import _epilogue, conv2d, dense, depthwise_conv2d, winograd_conv2d
-from tvm_ops.peers.handwritten import ACTIVATIONS
+from tvm_ops.operators import conv2d, dense, depthwise_conv2d, winograd_conv2d
+from tvm_ops.operators._epilogue import ACTIVATIONS
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task
 from tvm_ops.template import default_knobs
 from tvm_ops.tuning.measure import Measurer
 
 EACH = settings(
-    max_examples=15,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     database=None,
@@ -41,13 +41,17 @@ def check(operator: str, workload: object, seed: int, target: str = "host", **fi
 @given(
     n=st.integers(1, 3), ci=CHANNELS, h=SIZES, w=SIZES, co=CHANNELS,
     pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
-    activation=st.sampled_from(ACTIVATIONS), seed=st.integers(0, 99),
+    activation=st.sampled_from(ACTIVATIONS), residual=st.booleans(), block=st.sampled_from((1, 4)),
+    seed=st.integers(0, 99),
 )  # fmt: skip
 def test_winograd_conv2d(
-    n: int, ci: int, h: int, w: int, co: int, pad: tuple[int, int], activation: str, seed: int
-) -> None:
+    n: int, ci: int, h: int, w: int, co: int, pad: tuple[int, int], activation: str, residual: bool,
+    block: int, seed: int,
+) -> None:  # fmt: skip
     h, w = max(h, 3 - 2 * pad[0]), max(w, 3 - 2 * pad[1])
-    shape = winograd_conv2d.Workload(n, ci, h, w, co, pad=pad, activation=activation)
+    shape = winograd_conv2d.Workload(
+        n, ci, h, w, co, pad=pad, activation=activation, residual=residual, block=(block, block)
+    )
     check("winograd_conv2d", shape, seed)
 
 
@@ -59,25 +63,26 @@ PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
     n=st.integers(1, 2), ci=st.integers(1, 9), h=SIZES, w=SIZES, co=st.integers(1, 9),
     groups=st.integers(1, 3), kernel=PAIRS, stride=PAIRS, dilation=PAIRS,
     pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
-    activation=st.sampled_from(ACTIVATIONS), seed=st.integers(0, 99),
+    activation=st.sampled_from(ACTIVATIONS), residual=st.booleans(), seed=st.integers(0, 99),
 )  # fmt: skip
 def test_conv2d(
     n: int, ci: int, h: int, w: int, co: int, groups: int, kernel: tuple[int, int],
     stride: tuple[int, int], dilation: tuple[int, int], pad: tuple[int, int], activation: str,
-    seed: int,
+    residual: bool, seed: int,
 ) -> None:  # fmt: skip
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     h, w = max(h, reach[0] - 2 * pad[0]), max(w, reach[1] - 2 * pad[1])
     shape = conv2d.Workload(
-        n, ci * groups, h, w, co * groups, kernel, stride, pad, dilation, groups, activation
-    )
+        n, ci * groups, h, w, co * groups, kernel, stride, pad, dilation, groups, activation,
+        residual,
+    )  # fmt: skip
     check("conv2d", shape, seed)
 
 
 @EACH
 @given(
     n=st.integers(1, 20), ci=st.integers(1, 40), co=st.integers(1, 70), residual=st.booleans(),
-    activation=st.sampled_from(_epilogue.ACTIVATIONS), seed=st.integers(0, 99),
+    activation=st.sampled_from(ACTIVATIONS), seed=st.integers(0, 99),
 )  # fmt: skip
 def test_dense(n: int, ci: int, co: int, residual: bool, activation: str, seed: int) -> None:
     check("dense", dense.Workload(n, ci, co, activation, residual), seed)
@@ -91,7 +96,7 @@ PADS = st.tuples(st.integers(0, 3), st.integers(0, 3))
 @given(
     n=st.integers(1, 2), ci=CHANNELS, multiplier=st.integers(1, 3), h=SIZES, w=SIZES,
     kernel=KERNELS, stride=PAIRS, dilation=PAIRS, pad=PADS,
-    activation=st.sampled_from(_epilogue.ACTIVATIONS), residual=st.booleans(),
+    activation=st.sampled_from(ACTIVATIONS), residual=st.booleans(),
     block=st.sampled_from((1, 4, 8, 16)), seed=st.integers(0, 99),
 )  # fmt: skip
 def test_depthwise_conv2d(

@@ -13,7 +13,7 @@ from typing import Any
 
 from tvm_ops.operators._conv_tiles import Tiling
 from tvm_ops.operators._conv_tiles_pack import source
-from tvm_ops.operators._epilogue import activate_tir
+from tvm_ops.operators._epilogue import Epilogue
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,12 @@ def compute_blocked(b: Blocked) -> Any:
         T.func_attr({"tirx.noalias": True})
         x = T.arg("x", T.buffer(b.x_shape))
         weights = T.arg("weights", T.buffer(b.weights_shape))
-        bias = T.arg("bias", T.buffer((b.channels,)))
-        slope = T.arg("slope", T.buffer((b.channels,))) if w.activation == "prelu" else None
-        residual = T.arg("residual", T.buffer(b.y_shape)) if w.residual else None
+        after = Epilogue.arguments(w, (b.channels,), b.y_shape)
         y = T.arg("y", T.buffer(b.y_shape))
         shape = (w.n, b.rows.slots, b.cols.slots, w.groups * b.vectors.slots, b.lanes)
         product = T.sblock_alloc_buffer(shape)
         _gemm(b, source(b, x), weights, product)
-        _epilogue(b, product, (bias, slope, residual), y)
+        _epilogue(b, product, after, y)
     return builder.get()
 
 
@@ -98,11 +96,10 @@ def _gemm(b: Blocked, packed: Any, weights: Any, product: Any) -> None:
         T.buffer_store(product, product[tuple(at)] + a * factor, at)
 
 
-def _epilogue(b: Blocked, product: Any, extra: tuple[Any, Any, Any], y: Any) -> None:
+def _epilogue(b: Blocked, product: Any, after: Epilogue, y: Any) -> None:
     from tvm.script.ir_builder import tirx as T
 
-    w, c = b.w, b.w.block[1]
-    bias, slope, residual = extra
+    c = b.w.block[1]
     loops = tuple(int(s) for s in product.shape)
     with T.grid(*loops) as indices, T.sblock("epilogue"):
         vn, vh, vw, vv, vl = map(T.axis.spatial, loops, indices)
@@ -116,14 +113,7 @@ def _epilogue(b: Blocked, product: Any, extra: tuple[Any, Any, Any], y: Any) -> 
         else:
             per_block = c // b.lanes
             at = [vn, vector // per_block, row, col, vector % per_block * b.lanes + vl]
-        reads = [product[vn, vh, vw, vv, vl], bias[co]]
-        value = product[vn, vh, vw, vv, vl] + bias[co]
-        if residual is not None:
-            reads.append(residual[tuple(at)])
-            value = value + residual[tuple(at)]
-        if slope is not None:
-            reads.append(slope[co])
-        T.reads(*reads)
+        total = product[vn, vh, vw, vv, vl]
+        T.reads(total, *after.reads(co, at))
         T.writes(y[tuple(at)])
-        value = activate_tir(w.activation, value, slope[co] if slope is not None else None)
-        T.buffer_store(y, value, at)
+        T.buffer_store(y, after.value(total, co, at), at)

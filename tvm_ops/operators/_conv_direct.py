@@ -7,7 +7,7 @@ from typing import Any
 
 from tvm_ops.operators._conv import ConvWorkload
 from tvm_ops.operators._conv_pack import Packed, store_vector
-from tvm_ops.operators._epilogue import activate_tir
+from tvm_ops.operators._epilogue import Epilogue
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ def compute_direct(g: Direct) -> Any:
         T.func_attr({"tirx.noalias": True})
         x = T.arg("x", T.buffer(w.input_shape))
         weights = T.arg("weights", T.buffer(g.weights_shape))
-        bias = T.arg("bias", T.buffer((w.groups * g.co,)))
+        epilogue = Epilogue.arguments(w, (w.groups * g.co,), w.output_shape)
         y = T.arg("y", T.buffer(w.output_shape))
         packed = T.sblock_alloc_buffer(layout.shape)
         product = T.sblock_alloc_buffer((w.n, w.groups, g.co, g.h, g.width))
         layout.pack_input(x, packed, g.lanes)
         _conv(g, layout, packed, weights, product)
-        _epilogue(g, product, bias, y)
+        _epilogue(g, product, epilogue, y)
     return builder.get()
 
 
@@ -82,7 +82,7 @@ def _conv(g: Direct, layout: Packed, packed: Any, weights: Any, product: Any) ->
         T.buffer_store(product, product[tuple(index)] + a * b, index)
 
 
-def _epilogue(g: Direct, product: Any, bias: Any, y: Any) -> None:
+def _epilogue(g: Direct, product: Any, epilogue: Epilogue, y: Any) -> None:
     from tvm import tirx
     from tvm.script.ir_builder import tirx as T
 
@@ -91,13 +91,15 @@ def _epilogue(g: Direct, product: Any, bias: Any, y: Any) -> None:
     with T.grid(*loops) as indices, T.sblock("epilogue"):
         vn, vg, vo, vh, vu = map(T.axis.spatial, loops, indices)
         start = vu * lanes
-        T.reads(product[vn, vg, vo, vh, start : start + lanes], bias[vg * g.co + vo])
-        T.writes(y[vn, vg * per_group + vo, vh, start : start + lanes])
+        channel, row = vg * g.co + vo, (vn, vg * per_group + vo, vh)
+        vector = *row, slice(start, start + lanes)
+        T.reads(product[(vn, vg, vo, vh, vector[-1])], *epilogue.reads(channel, vector))
+        T.writes(y[vector])
 
         def store(lane: Any) -> None:
-            value = product[vn, vg, vo, vh, start + lane] + bias[vg * g.co + vo]
-            value = activate_tir(w.activation, value)
-            T.buffer_store(y, value, [vn, vg * per_group + vo, vh, start + lane])
+            index = [*row, start + lane]
+            total = product[vn, vg, vo, vh, start + lane]
+            T.buffer_store(y, epilogue.value(total, channel, index), index)
 
         inside = [vo < per_group] if g.co > per_group else []
         inside += [vh < w.out_h] if g.h > w.out_h else []

@@ -8,7 +8,7 @@ from typing import Any
 
 from tvm_ops.operators._conv import ConvWorkload
 from tvm_ops.operators._conv_pack import Packed, store_vector, whole
-from tvm_ops.operators._epilogue import activate_tir
+from tvm_ops.operators._epilogue import Epilogue
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def compute_gemm(g: Gemm) -> Any:
         T.func_attr({"tirx.noalias": True})
         x = T.arg("x", T.buffer(w.input_shape))
         weights = T.arg("weights", T.buffer(g.weights_shape))
-        bias = T.arg("bias", T.buffer((g.co,)))
+        epilogue = Epilogue.arguments(w, (g.co,), w.output_shape)
         y = T.arg("y", T.buffer(w.output_shape))
         v = T.sblock_alloc_buffer(g.v_shape)
         product = T.sblock_alloc_buffer(g.product_index(w.n, g.p, g.co))
@@ -88,7 +88,7 @@ def compute_gemm(g: Gemm) -> Any:
             layout.pack_input(x, packed, g.lanes)
             _gather(g, layout, packed, v)
         _gemm(g, v, weights, product)
-        _epilogue(g, product, bias, y)
+        _epilogue(g, product, epilogue, y)
     return builder.get()
 
 
@@ -163,7 +163,7 @@ def _gemm(g: Gemm, v: Any, weights: Any, product: Any) -> None:
         T.buffer_store(product, product[tuple(index)] + a * b, index)
 
 
-def _epilogue(g: Gemm, product: Any, bias: Any, y: Any) -> None:
+def _epilogue(g: Gemm, product: Any, epilogue: Epilogue, y: Any) -> None:
     """Units of pixels for one channel (``pixels``) or for a vector of channels (``channels``)."""
     from tvm.script.ir_builder import tirx as T
 
@@ -174,20 +174,23 @@ def _epilogue(g: Gemm, product: Any, bias: Any, y: Any) -> None:
         vn, vu, vo = map(T.axis.spatial, loops, indices)
         start, first = vu * unit, vo * group
         channels = slice(first, first + group)
+        plane = vn, channels, slice(0, w.out_h), slice(0, w.out_w)
         T.reads(
             product[tuple(g.product_index(vn, slice(start, start + unit), channels))],
-            bias[channels],
+            *epilogue.reads(channels, plane),
         )
-        T.writes(y[vn, channels, 0 : w.out_h, 0 : w.out_w])
+        T.writes(y[plane])
         for c in range(group):
             if g.co > w.co:
                 with T.If(first + c < w.co), T.Then():
-                    _store_pixels(g, product, bias, y, (vn, start, first + c))
+                    _store_pixels(g, product, epilogue, y, (vn, start, first + c))
             else:
-                _store_pixels(g, product, bias, y, (vn, start, first + c))
+                _store_pixels(g, product, epilogue, y, (vn, start, first + c))
 
 
-def _store_pixels(g: Gemm, product: Any, bias: Any, y: Any, at: tuple[Any, Any, Any]) -> None:
+def _store_pixels(
+    g: Gemm, product: Any, epilogue: Epilogue, y: Any, at: tuple[Any, Any, Any]
+) -> None:
     from tvm.script.ir_builder import tirx as T
 
     w, (n, start, co) = g.w, at
@@ -195,17 +198,18 @@ def _store_pixels(g: Gemm, product: Any, bias: Any, y: Any, at: tuple[Any, Any, 
 
         def store_flat(lane: Any) -> None:
             p = start + lane
-            value = product[tuple(g.product_index(n, p, co))] + bias[co]
-            value = activate_tir(w.activation, value)
-            T.buffer_store(y, value, [n, co, p // w.out_w, p % w.out_w])
+            index = [n, co, p // w.out_w, p % w.out_w]
+            total = product[tuple(g.product_index(n, p, co))]
+            T.buffer_store(y, epilogue.value(total, co, index), index)
 
         store_vector(start, w.out_h * w.out_w, g.unit, store_flat)
         return
     row, column = start // g.width, start % g.width
 
     def store(lane: Any) -> None:
-        value = product[tuple(g.product_index(n, start + lane, co))] + bias[co]
-        T.buffer_store(y, activate_tir(w.activation, value), [n, co, row, column + lane])
+        index = [n, co, row, column + lane]
+        total = product[tuple(g.product_index(n, start + lane, co))]
+        T.buffer_store(y, epilogue.value(total, co, index), index)
 
     with T.If(row < w.out_h), T.Then():
         store_vector(column, w.out_w, g.unit, store)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm_ops.operators._conv import ConvWorkload
-from tvm_ops.operators._epilogue import activate_tir
 from tvm_ops.operators._winograd import TAPS, apply_2d, matrices
 
 
@@ -81,54 +80,32 @@ def gemm(w: ConvWorkload, g: Geometry, layout: Any, v: Any, u: Any, product: Any
         T.buffer_store(product, product[vn, vp, ve, vo] + a * b, [vn, vp, ve, vo])
 
 
-def inverse(w: ConvWorkload, g: Geometry, product: Any, bias: Any, y: Any) -> None:
-    """Each tile's outputs, with bias and activation, where they lie inside y."""
-    from tvm import tirx
+def inverse_tile(g: Geometry, product: Any, n: Any, p: Any, co: Any) -> list[list[Any]]:
+    """The rows of a tile's outputs, without what follows the sum."""
     from tvm.script.ir_builder import tirx as T
 
     rows, cols = matrices(g.m[0]).inverse, matrices(g.m[1]).inverse
     width = cols.shape[1]
-    loops = (w.n, g.tiles, g.co)
+
+    def load(r: int, c: int) -> Any:
+        return product[g.product_index(n, p, r * width + c, co)]
+
+    return apply_2d(rows, cols, load, T.bind)
+
+
+def inverse(w: ConvWorkload, g: Geometry, product: Any, sums: Any) -> None:
+    """The block ``inverse``: sums[n, p, row, column, co] of each tile."""
+    from tvm.script.ir_builder import tirx as T
+
+    loops = (1, 1, w.n, g.tiles, g.co)
     with T.grid(*loops) as indices, T.sblock("inverse"):
-        vn, vp, vo = map(T.axis.spatial, loops, indices)
-        top, left = vp // g.tiles_w * g.m[0], vp % g.tiles_w * g.m[1]
-        T.reads(product[g.product_index(vn, vp, slice(0, g.elements), vo)], bias[vo])
-        rows_, cols_ = slice(top, top + g.m[0]), slice(left, left + g.m[1])
-        T.writes(y[_blocked(w.block[1], vn, vo, rows_, cols_)])
-        shift = T.bind(bias[vo])
-
-        def load(r: int, c: int) -> Any:
-            return product[g.product_index(vn, vp, r * width + c, vo)]
-
-        tile = apply_2d(rows, cols, load, T.bind)
-        for r, row in enumerate(tile):
+        vz, vy, vn, vp, vo = map(T.axis.spatial, loops, indices)
+        T.reads(product[g.product_index(vn, vp, slice(0, g.elements), vo)])
+        T.writes(sums[vn, vp, _all(vz, g.m[0]), _all(vy, g.m[1]), vo])
+        for r, row in enumerate(inverse_tile(g, product, vn, vp, vo)):
             for c, value in enumerate(row):
-                inside = []
-                if g.tiles > g.tiles_h * g.tiles_w or (g.tiles_h - 1) * g.m[0] + r >= w.out_h:
-                    inside.append(top + r < w.out_h)
-                if (g.tiles_w - 1) * g.m[1] + c >= w.out_w:
-                    inside.append(left + c < w.out_w)
-                written = w.kernel_output_shape[1] * w.block[1]  # channels, with those that fill
-                if g.co > written:
-                    inside.append(_whole_vector_inside(vo, written, g.lanes))
-                result = activate_tir(w.activation, value + shift)
-                if inside:
-                    with T.If(tirx.all(*inside)), T.Then():
-                        T.buffer_store(
-                            y, result, list(_blocked(w.block[1], vn, vo, top + r, left + c))
-                        )
-                else:
-                    T.buffer_store(y, result, list(_blocked(w.block[1], vn, vo, top + r, left + c)))
-
-
-def _blocked(c: int, n: Any, channel: Any, row: Any, col: Any) -> tuple[Any, ...]:
-    """The index of an NCHW array in blocks of ``c`` channels."""
-    return (n, channel, row, col) if c == 1 else (n, channel // c, row, col, channel % c)
-
-
-def _whole_vector_inside(index: Any, size: int, lanes: int) -> Any:
-    """index < size, on the vector's number where that is exact: the condition stays scalar."""
-    return index // lanes < size // lanes if size % lanes == 0 else index < size
+                at = [vn, vp, vz * g.m[0] + r, vy * g.m[1] + c, vo]
+                T.buffer_store(sums, value, at)
 
 
 def _all(iterator: Any, size: int) -> slice:

@@ -67,6 +67,11 @@ WORKLOADS = [
     Workload(1, 10, 14, 14, 26, groups=2),
     Workload(1, 32, 28, 28, 32, groups=32, activation="relu6"),
     Workload(2, 6, 11, 9, 12, (5, 3), (2, 1), (2, 1), groups=6),
+    # What may follow the sum: a residual, slopes, both.
+    Workload(1, 9, 14, 15, 22, residual=True),
+    Workload(1, 30, 7, 9, 14, (1, 1), (1, 1), (0, 0), activation="none", residual=True),
+    Workload(2, 7, 11, 13, 10, (3, 3), (2, 2), (1, 1), activation="prelu"),
+    Workload(1, 6, 12, 13, 6, groups=6, activation="prelu", residual=True),
 ]
 
 reference = _conv.conv_reference

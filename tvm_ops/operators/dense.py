@@ -20,7 +20,7 @@ from tvm_ops.operators import _dense
 from tvm_ops.operators._conv import Array
 from tvm_ops.operators._conv_pack import store_vector
 from tvm_ops.operators._dense import DenseWorkload
-from tvm_ops.operators._epilogue import activate_tir
+from tvm_ops.operators._epilogue import Epilogue
 
 ERROR_BOUND = 1e-5  # of the largest output
 
@@ -157,18 +157,18 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
     from tvm.script.ir_builder import tirx as T
 
     s = Streams.of(w, knobs)
-    shapes = w.array_shapes | {"weights": (s.count, s.length)}
-    shapes |= {name: (s.co,) for name in ("bias", "slope") if name in shapes}
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
         T.func_attr({"tirx.noalias": True})
-        given = {name: T.arg(name, T.buffer(shapes[name])) for name in w.arguments}
+        x = T.arg("x", T.buffer(w.input_shape))
+        weights = T.arg("weights", T.buffer((s.count, s.length)))
+        after = Epilogue.arguments(w, (s.co,), w.output_shape)
         y = T.arg("y", T.buffer(w.output_shape))
-        x = T.sblock_alloc_buffer((s.n, w.ci // s.ci, s.ci))
+        rows = T.sblock_alloc_buffer((s.n, w.ci // s.ci, s.ci))
         product = T.sblock_alloc_buffer((s.n, s.tiles, s.count, s.tile_co))
-        _read_x(s, given["x"], x)
-        _gemm(s, x, given["weights"], product)
-        _epilogue(s, product, given, y)
+        _read_x(s, x, rows)
+        _gemm(s, rows, weights, product)
+        _epilogue(s, product, after, y)
     return builder.get()
 
 
@@ -202,7 +202,7 @@ def _gemm(s: Streams, x: Any, weights: Any, product: Any) -> None:
         T.buffer_store(product, product[vn, vt, vs, vc] + a * b, [vn, vt, vs, vc])
 
 
-def _epilogue(s: Streams, product: Any, given: dict[str, Any], y: Any) -> None:
+def _epilogue(s: Streams, product: Any, after: Epilogue, y: Any) -> None:
     """One vector of channels of one row."""
     from tvm.script.ir_builder import tirx as T
 
@@ -218,11 +218,8 @@ def _epilogue(s: Streams, product: Any, given: dict[str, Any], y: Any) -> None:
 
         def store(lane: Any) -> None:
             terms = [product[vn, vt, vs + p, first + lane] for p in range(s.count // stored)]
-            value = sum(terms[1:], terms[0]) + given["bias"][start + lane]
-            if w.residual:
-                value = value + given["residual"][vn, start + lane]
-            slope = given["slope"][start + lane] if "slope" in given else None
-            T.buffer_store(y, activate_tir(w.activation, value, slope), [vn, start + lane])
+            at = [vn, start + lane]
+            T.buffer_store(y, after.value(sum(terms[1:], terms[0]), start + lane, at), at)
 
         def store_channels() -> None:
             if s.co > w.co:

@@ -3,7 +3,8 @@
 Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), section 4.1: each m x m
 tile of the output is inverse(sum over ci of weights' * transform(input tile)), so that the sum is
 one matrix product for each of the (m + 2)^2 elements. Four blocks: ``pack_input`` (padding and
-layout), ``transform``, ``gemm``, ``inverse`` (with bias and activation).
+layout), ``transform``, ``gemm``, ``inverse`` and ``epilogue`` (bias, residual, activation), which
+are one block where channels lie in blocks.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import numpy as np
 
 from tvm_ops.operators import _conv
 from tvm_ops.operators._conv import Array, ConvWorkload
+from tvm_ops.operators._epilogue import Epilogue
 from tvm_ops.operators._winograd import transform_weights
 from tvm_ops.operators._winograd_blocks import Packed, Phased, gemm, geometry, inverse
+from tvm_ops.operators._winograd_epilogue import store_rows, store_vectors
 from tvm_ops.operators._winograd_neon import gemm_tiles
 
 ERROR_BOUND = 1e-4  # of the largest output; F(6,3) can exceed it, and is then not chosen
@@ -49,6 +52,12 @@ WORKLOADS = [
     Workload(1, 64, 28, 28, 64, block=(4, 4)),
     Workload(1, 13, 23, 23, 13, activation="hswish", block=(4, 4)),
     Workload(2, 5, 9, 17, 6, pad=(0, 2), activation="relu6", block=(4, 4)),
+    # What may follow the sum: a residual, slopes, both.
+    Workload(1, 10, 13, 15, 22, residual=True),
+    Workload(1, 5, 10, 14, 7, activation="none", residual=True),
+    Workload(2, 6, 11, 9, 9, activation="prelu"),
+    Workload(1, 16, 12, 12, 24, activation="prelu", residual=True),
+    Workload(1, 9, 14, 11, 20, activation="prelu", residual=True, block=(4, 4)),
 ]
 
 LAYOUTS = {
@@ -94,7 +103,7 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
         T.func_attr({"tirx.noalias": True})
         x = T.arg("x", T.buffer(w.kernel_input_shape))
         u = T.arg("weights", T.buffer((g.elements, g.co // g.tile_co, g.ci, g.tile_co)))
-        bias = T.arg("bias", T.buffer((g.co,)))
+        after = Epilogue.arguments(w, (g.co,), w.kernel_output_shape)
         y = T.arg("y", T.buffer(w.kernel_output_shape))
         packed = T.sblock_alloc_buffer(layout.packed_shape)
         v = T.sblock_alloc_buffer(layout.v_shape())
@@ -105,5 +114,10 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
             gemm_tiles(w, g, (v, u, product), knobs)
         else:
             gemm(w, g, layout, v, u, product)
-        inverse(w, g, product, bias, y)
+        if w.block[1] > 1:
+            store_vectors(w, g, product, after, y)
+        else:
+            sums = T.sblock_alloc_buffer((w.n, g.tiles, *g.m, g.co))
+            inverse(w, g, product, sums)
+            store_rows(w, g, sums, after, y)
     return builder.get()
