@@ -118,7 +118,7 @@ def test_depthwise_conv2d(
     n=st.integers(1, 2), ci=st.integers(1, 21), h=SIZES, w=SIZES, co=CHANNELS,
     groups=st.sampled_from([1, 1, 2, 3]), kernel=PAIRS, stride=PAIRS, dilation=PAIRS,
     pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
-    activation=st.sampled_from(_epilogue.ACTIVATIONS), residual=st.booleans(),
+    activation=st.sampled_from(ACTIVATIONS), residual=st.booleans(),
     pointwise=st.booleans(),
     target=st.sampled_from(["rpi3", "rpi4"]), seed=st.integers(0, 99),
 )  # fmt: skip
@@ -143,7 +143,7 @@ def test_conv2d_in_channel_blocks(
     n=st.integers(1, 2), ci=st.integers(1, 6), h=SIZES, w=SIZES, co=CHANNELS, kernel=PAIRS,
     stride=PAIRS, dilation=st.integers(1, 2),
     pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
-    activation=st.sampled_from(_epilogue.ACTIVATIONS), residual=st.booleans(),
+    activation=st.sampled_from(ACTIVATIONS), residual=st.booleans(),
     target=st.sampled_from(["rpi3", "rpi4"]), seed=st.integers(0, 99),
 )  # fmt: skip
 def test_conv2d_of_few_channels_into_blocks(
