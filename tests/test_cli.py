@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from pathlib import Path
 
 import pytest
@@ -23,14 +22,20 @@ from tvm_ops.targets import NAMES
 COMMAND = [sys.executable, "-m", "tvm_ops"]
 
 
-def test_help_comes_at_once(run_cli):
-    run_cli("--help")  # compiles the modules
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        assert run_cli("--help").returncode == 0
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.3
+def test_help_comes_at_once():
+    """It loads nothing that takes time: TVM alone takes a second."""
+    script = """
+import runpy, sys
+sys.argv = ["tvm-ops", "--help"]
+try:
+    runpy.run_module("tvm_ops", run_name="__main__")
+except SystemExit as end:
+    print(end.code, sorted({"tvm", "numpy", "xgboost", "onnx", "scipy"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 @pytest.mark.parametrize("verb", VERBS)
