@@ -19,7 +19,7 @@ from tvm_ops.template import get_schedule
 from tvm_ops.tuning import log
 from tvm_ops.tuning.log import Record
 
-LAYOUTS = {"nchw": 1, "nchw4c": 4}
+LAYOUTS = {"nchw": 1, "nchw4c": 4, "nchw8c": 8, "nchw16c": 16}
 """Channels that lie together in an array."""
 _FEW_CHANNELS = 4  # an image's three stay as they are
 

@@ -30,7 +30,7 @@ def add_layout(parser: Parser) -> None:
     """--layout."""
     parser.add_argument(
         "--layout",
-        choices=["nchw", "nchw4c"],
+        choices=["nchw", "nchw4c", "nchw8c", "nchw16c"],
         default="nchw4c",
         help="of a network's arrays; an image stays nchw (default: nchw4c, blocks of 4 channels)",
     )

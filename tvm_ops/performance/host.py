@@ -17,7 +17,7 @@ from tvm_ops.chooser import contenders, layer_tasks
 from tvm_ops.compare import compare
 from tvm_ops.errors import UntunedWarning
 from tvm_ops.networks import Layer
-from tvm_ops.performance.layers import BLOCKED, PLAIN
+from tvm_ops.performance.layers import PLAIN
 from tvm_ops.performance.lines import append_line, read_lines
 from tvm_ops.targets import Target, get_target
 from tvm_ops.task import Task
@@ -107,10 +107,12 @@ def measure_host(
 
 
 def _fastest(layer: Layer, target: Target, logs: Path) -> tuple[Task, Record | None]:
-    """Of both layouts and all operators by the log; what is not tuned is NCHW.
+    """Of both layouts and all operators by the log.
 
-    Blocks of four channels are a vector of the boards' cores, a quarter of one of AVX-512's.
+    What is not tuned is in blocks of a vector, 3x3 of stride 1 by Winograd.
     """
-    ways = [c for layout in (PLAIN, BLOCKED) for c in contenders(layer, target, layout, logs)]
+    blocked = f"nchw{target.vector_lanes}c"
+    ways = [c for layout in (blocked, PLAIN) for c in contenders(layer, target, layout, logs)]
+    ways.sort(key=lambda c: c.task.operator != "winograd_conv2d")
     best = min(ways, key=lambda c: (c.seconds is None, c.seconds or 0.0))
     return best.task, best.record
