@@ -1,4 +1,5 @@
-/* Runs the first task of a bundle's library: x from standard input, y to standard output.
+/* Runs the first task of a bundle's library: x from standard input, y to standard output. The files of
+ * its other arguments are given in their order: weights, bias, and where it has them slope, residual.
  *
  *     tvm-ops bundle winograd_conv2d --target rpi4 --weights resnet.npz -o rpi4.tar.gz
  *     mkdir rpi4 && tar -xzf rpi4.tar.gz -C rpi4
@@ -14,15 +15,17 @@
 #include "tvm_ops.h"
 
 int main(int argc, char** argv) {
-  FILE* files[] = {stdin, argc > 1 ? fopen(argv[1], "rb") : 0, argc > 2 ? fopen(argv[2], "rb") : 0};
   const tvm_ops_task* task = tvm_ops_get_task(0);
-  tvm_ops_tensor t[4];
-  for (int i = 0; i < 4; ++i) {
+  tvm_ops_tensor t[TVM_OPS_MAX_ARGUMENTS];
+  int last = task->n_arguments - 1;
+  for (int i = 0; i <= last; ++i) {
     const tvm_ops_argument* a = &task->arguments[i];
     void* data = aligned_alloc(TVM_OPS_ALIGNMENT, tvm_ops_argument_size(a));
-    if (i < 3 && (!files[i] || !fread(data, tvm_ops_argument_size(a), 1, files[i]))) return 1;
+    FILE* file = i == 0 ? stdin : i < argc ? fopen(argv[i], "rb") : NULL;
+    if (i < last && (!file || !fread(data, tvm_ops_argument_size(a), 1, file)))
+      return fprintf(stderr, "%s is missing or too short\n", a->name), 1;
     t[i] = (tvm_ops_tensor){data, a->dtype, a->ndim, a->shape};
   }
-  if (tvm_ops_call(task->key, t, 4)) return fprintf(stderr, "%s\n", tvm_ops_last_error()), 1;
-  return !fwrite(t[3].data, tvm_ops_argument_size(&task->arguments[3]), 1, stdout);
+  if (tvm_ops_call(task->key, t, last + 1)) return fprintf(stderr, "%s\n", tvm_ops_last_error()), 1;
+  return !fwrite(t[last].data, tvm_ops_argument_size(&task->arguments[last]), 1, stdout);
 }

@@ -16,10 +16,17 @@ ARGUMENTS = (
     Argument("bias", (ROWS,), "float32"),
     Argument("y", (ROWS, COLUMNS), "float32"),
 )
+SIX_ARGUMENTS = (
+    *ARGUMENTS[:3],
+    Argument("slope", (ROWS,), "float32"),
+    Argument("residual", (ROWS, COLUMNS), "float32"),
+    ARGUMENTS[3],
+)
 
 
 def kernel(name: str) -> Kernel:
-    return Kernel(name, name, ARGUMENTS, float(ROWS * COLUMNS), {"sketch": "by hand"})
+    arguments = SIX_ARGUMENTS if name == "six" else ARGUMENTS
+    return Kernel(name, name, arguments, float(ROWS * COLUMNS), {"sketch": "by hand"})
 
 
 def compile_kernels(target: Target, folder: Path) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tvm_ops.bundle import write_bundle
 from tvm_ops.operators import PARAMETERS, get_operator
 from tvm_ops.targets import get_target
-from tvm_ops.task import parse_task
+from tvm_ops.task import Task, parse_task
 from tvm_ops.template import default_knobs
 
 KEYS = [
@@ -16,15 +17,21 @@ KEYS = [
 ]
 
 
-def entries(target: str):
-    tasks = [parse_task("winograd_conv2d", key, get_target(target)) for key in KEYS]
+def entries(target: str, keys: Sequence[str] = KEYS):
+    tasks = [parse_task(key.split("-")[0], key, get_target(target)) for key in keys]
     return [(task, default_knobs(task)) for task in tasks]
 
 
-def weights_of(target: str):
-    operator = get_operator("winograd_conv2d")
-    arrays = {task.key: operator.data(task.workload, 7) for task, _ in entries(target)}
-    return {key: {n: a for n, a in of.items() if n in PARAMETERS} for key, of in arrays.items()}
+def weights_of(target: str, keys: Sequence[str] = KEYS):
+    """What a trained network would give: each task's parameters by name."""
+    return {
+        task.key: {n: a for n, a in arrays_of(task, 7).items() if n in PARAMETERS}
+        for task, _ in entries(target, keys)
+    }
+
+
+def arrays_of(task: Task, seed: int):
+    return get_operator(task.operator).data(task.workload, seed)
 
 
 def sound_bundle(path: Path) -> Path:

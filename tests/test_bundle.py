@@ -12,15 +12,11 @@ import numpy as np
 import pytest
 from sound_bundles import KEYS, entries, sound_bundle, weights_of
 
-from tvm_ops import toolchain
 from tvm_ops.bundle import library_name, load_weights, open_bundle, write_bundle
 from tvm_ops.errors import InputError
 from tvm_ops.operators import get_operator
-from tvm_ops.process import run_limited
-from tvm_ops.run import largest_error, run_bundle
+from tvm_ops.run import run_bundle
 from tvm_ops.targets import get_target
-
-EXAMPLE = Path(__file__).parents[1] / "examples" / "call_bundle.c"
 
 
 @pytest.fixture(scope="module")
@@ -67,37 +63,6 @@ def test_archive_has_no_times_and_no_owners(sound: Path) -> None:
         for member in tar:
             assert (member.mtime, member.uid, member.gid, member.uname) == (0, 0, 0, "")
             assert member.mode == (0o755 if member.name == "bin/bench" else 0o644)
-
-
-@pytest.mark.parametrize("target", ["rpi4", "rpi4-armv7"])
-def test_the_example_runs(target: str, tmp_path: Path) -> None:
-    """Packed weights of the bundle, the library and the header, from a program of our own."""
-    board = get_target(target)
-    path = write_bundle(entries(target), board, tmp_path / "demo.tar.gz", weights_of(target))
-    root = open_bundle(path, tmp_path / "demo").folder
-    program = tmp_path / "call_bundle"
-    toolchain.run_tool(
-        [board.compiler, *board.c_flags, "-Wall", "-Wextra", "-Werror", EXAMPLE,
-         f"-I{root / 'include'}", f"-L{root / 'lib'}", "-ldemo", "-Wl,-rpath,$ORIGIN/demo/lib",
-         "-o", program]
-    )  # fmt: skip
-    task = entries(target)[0][0]
-    operator, w = get_operator(task.operator), task.workload
-    x = operator.data(w, 3)["x"]
-    (tmp_path / "x").write_bytes(x.tobytes())
-    files = [root / "weights" / f"{task.key}.{part}.bin" for part in ("weights", "bias")]
-    emulator = [board.emulator, "-L", toolchain.sysroot(board)]
-    script = '"$@" < x > y'
-    done = run_limited(
-        ["sh", "-c", script, "sh", *emulator, program, *files], timeout=60, cwd=tmp_path
-    )
-    assert done.failure is None, done.stderr
-    y = np.fromfile(tmp_path / "y", np.float32).reshape(w.output_shape)
-    expected = operator.reference(w, {"x": x, **weights_of(target)[task.key]})
-    assert largest_error(y, expected) <= operator.ERROR_BOUND * np.abs(expected).max()
-    (tmp_path / "x").write_bytes(x.tobytes()[:-1])
-    assert run_limited(["sh", "-c", script, "sh", *emulator, program, *files], timeout=60,
-                       cwd=tmp_path).exit_code == 1  # fmt: skip
 
 
 def test_packed_weights_are_used_when_it_runs(sound: Path, tmp_path: Path, monkeypatch) -> None:

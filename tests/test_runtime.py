@@ -16,7 +16,8 @@ from tvm_ops import c_source, toolchain
 from tvm_ops.process import Finished, run_limited
 from tvm_ops.targets import Target, get_target
 
-CHECKS = ("calls", "refusals", "threads", "callers", "memory")
+CHECKS = ("calls", "six", "refusals", "threads", "callers", "memory")
+KERNELS = ("rows", "nested", "greedy", "sizes", "six")
 
 # What libasan and libtsan say when malloc of "memory" gives back NULL, as it is asked to.
 TOO_LARGE = "WARNING: AddressSanitizer failed to allocate"
@@ -48,7 +49,7 @@ BUILDS = {
 def compile_test(build: Build, folder: Path) -> Path:
     target = get_target(build.target)
     tasks = folder / "tasks.c"
-    tasks.write_text(c_source.tasks_c([kernel(n) for n in ("rows", "nested", "greedy", "sizes")]))
+    tasks.write_text(c_source.tasks_c([kernel(name) for name in KERNELS]))
     runtime = [toolchain.RUNTIME / name for name in toolchain.LIBRARY_SOURCES]
     sources = [FOLDER / "test_runtime.c", FOLDER / "kernels.c", tasks, *runtime]
     program = folder / "test_runtime"

@@ -179,12 +179,49 @@ static void check_refusals(void) {
   refused(o, TVM_OPS_ERROR_OVERLAP, "y: shares memory with x");
 }
 
+static void fill(float* data, int size, float first, float step) {
+  for (int i = 0; i < size; ++i) data[i] = first + step * (float)(i % 11);
+}
+
+/* A task with slopes and a residual: arguments in the order of its list, y last. */
+static void check_six(void) {
+  operands* o = make(1);
+  static _Alignas(64) float slope[ROWS], residual[SIZE];
+  fill(slope, ROWS, 0.25f, 0.5f);
+  fill(residual, SIZE, -5, 1);
+  static const char* const names[] = {"x", "weights", "bias", "slope", "residual", "y"};
+  const tvm_ops_task* task = tvm_ops_get_task(4);
+  REQUIRE(strcmp(task->key, "six") == 0 && task->n_arguments == 6);
+  tvm_ops_tensor tensors[6] = {o->tensors[0], o->tensors[1], o->tensors[2],
+                               {slope, TVM_OPS_FLOAT32, 1, row_sizes},
+                               {residual, TVM_OPS_FLOAT32, 2, matrix}, o->tensors[3]};
+  for (int i = 0; i < 6; ++i) REQUIRE(strcmp(task->arguments[i].name, names[i]) == 0);
+  for (int n = 0; n < 16; ++n)
+    REQUIRE(n == 6 || tvm_ops_call("six", tensors, n) == TVM_OPS_ERROR_COUNT);
+  REQUIRE(tvm_ops_call("six", tensors, 6) == TVM_OPS_OK);
+  for (int i = 0; i < SIZE; ++i) {
+    int row = i / COLUMNS;
+    volatile float product = o->x[i] * o->weights[i % COLUMNS];
+    float sum = product + o->bias[row] + residual[i];
+    float expected = sum > 0 ? sum : slope[row] * sum;
+    REQUIRE(o->y[i] - expected < 1e-5f && expected - o->y[i] < 1e-5f);
+  }
+  tensors[4].data = o->y;
+  REQUIRE(tvm_ops_call("six", tensors, 6) == TVM_OPS_ERROR_OVERLAP);
+  REQUIRE(strcmp(tvm_ops_last_error(), "y: shares memory with residual") == 0);
+  tensors[4].data = residual;
+  tensors[3].shape = columns;
+  REQUIRE(tvm_ops_call("six", tensors, 6) == TVM_OPS_ERROR_SHAPE);
+  REQUIRE(strcmp(tvm_ops_last_error(), "slope: dimension 0 is 129, has to be 37") == 0);
+  free(o);
+}
+
 static void check_calls(void) {
   operands* o = make(1);
   REQUIRE(tvm_ops_call(NULL, o->tensors, 4) == TVM_OPS_ERROR_NULL);
   REQUIRE(tvm_ops_call("rows", NULL, 4) == TVM_OPS_ERROR_NULL);
   REQUIRE(tvm_ops_call("no such", o->tensors, 4) == TVM_OPS_ERROR_UNKNOWN_TASK);
-  REQUIRE(strstr(tvm_ops_last_error(), "no task 'no such'; this library has 4") != NULL);
+  REQUIRE(strstr(tvm_ops_last_error(), "no task 'no such'; this library has 5") != NULL);
   static const int counts[] = {-1, 0, 3, 5, 1 << 30};
   for (int i = 0; i < 5; ++i)
     REQUIRE(tvm_ops_call("rows", o->tensors, counts[i]) == TVM_OPS_ERROR_COUNT);
@@ -198,7 +235,7 @@ static void check_calls(void) {
   REQUIRE(strcmp(tvm_ops_last_error(), "65 threads: 0 to 64 are allowed") == 0);
   require_rows("rows", o); /* clears the message */
   REQUIRE(strcmp(tvm_ops_get_task(0)->key, "rows") == 0);
-  REQUIRE(tvm_ops_get_task(4) == NULL && tvm_ops_get_task(-1) == NULL);
+  REQUIRE(tvm_ops_get_task(5) == NULL && tvm_ops_get_task(-1) == NULL);
   REQUIRE(tvm_ops_dtype_size(TVM_OPS_INT64) == 8 && tvm_ops_dtype_size(0) == 0);
   REQUIRE(tvm_ops_dtype_size(10) == 0);
   free(o);
@@ -209,7 +246,8 @@ int main(int argc, char** argv) {
     const char* name;
     void (*run)(void);
   } checks[] = {{"calls", check_calls},     {"refusals", check_refusals}, {"threads", check_threads},
-                {"callers", check_callers}, {"fork", check_fork},         {"memory", check_memory}};
+                {"callers", check_callers}, {"fork", check_fork},         {"memory", check_memory},
+                {"six", check_six}};
   if (argc == 2 && strcmp(argv[1], "count") == 0) {
     printf("%d\n", tvm_ops_get_threads());
     return 0;

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from tvm_ops.errors import InputError
 from tvm_ops.operators._epilogue import ACTIVATIONS, activate
+from tvm_ops.operators._layout import Array, blocked_shape, check_arrays, from_blocks, to_blocks
 
 Pair = tuple[int, int]
 Float64 = NDArray[np.float64]
-Array = NDArray[Any]
 
 _PAIRS = {"k": "kernel", "s": "stride", "p": "pad", "d": "dilation", "c": "block"}
 _FIELD = re.compile(r"(n|ci|co|h|w|g|k|s|p|d|c)(\d+)(?:x(\d+))?")
@@ -209,45 +209,14 @@ def _pair(value: Pair) -> str:
     return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
 
 
-def blocked_shape(shape: tuple[int, int, int, int], c: int) -> tuple[int, ...]:
-    """The shape of an NCHW array in blocks of ``c`` channels."""
-    n, channels, h, w = shape
-    return shape if c == 1 else (n, -(-channels // c), h, w, c)
-
-
-def to_blocks(array: Array, c: int) -> Array:
-    """An NCHW array in blocks of ``c`` channels, zeros in the last ones; contiguous."""
-    if c == 1:
-        return np.ascontiguousarray(array)
-    n, channels, h, w = array.shape
-    padded = np.pad(array, ((0, 0), (0, -channels % c), (0, 0), (0, 0)))
-    return np.ascontiguousarray(padded.reshape(n, -1, c, h, w).transpose(0, 1, 3, 4, 2))
-
-
-def from_blocks(array: Array, channels: int) -> Array:
-    """The inverse of ``to_blocks``; an NCHW array is returned as it is."""
-    if array.ndim == 4:
-        return array
-    n, blocks, h, w, c = array.shape
-    return array.transpose(0, 1, 4, 2, 3).reshape(n, blocks * c, h, w)[:, :channels]
-
-
 def unpack_output(w: ConvWorkload, y: Array) -> Array:
     """y[n, co, oh, ow] of what the kernel wrote."""
     return from_blocks(y.reshape(w.kernel_output_shape), w.co)
 
 
 def pack_shared(w: ConvWorkload, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Those of x and residual that are given, in the kernel's layouts.
-
-    Raises ``InputError`` for any array that the workload does not have, or of another shape.
-    """
-    for name, array in arrays.items():
-        expected = w.array_shapes.get(name)
-        if expected is None:
-            raise InputError(f"'{name}' is no argument; {w.shape_key} has {', '.join(w.arguments)}")
-        if array.shape != expected:
-            raise InputError(f"'{name}' has shape {array.shape}, {w.shape_key} has {expected}")
+    """Those of x and residual that are given, in the kernel's layouts; ``check_arrays`` of all."""
+    check_arrays(w, arrays)
     blocks = {"x": w.block[0], "residual": w.block[1]}
     given = {name: c for name, c in blocks.items() if name in arrays}
     return {name: to_blocks(arrays[name], c).astype(np.float32) for name, c in given.items()}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tvm_ops.operators._conv import Array, ConvWorkload
+from tvm_ops.operators._conv import ConvWorkload
+from tvm_ops.operators._layout import Array
 from tvm_ops.operators._neon_registers import LANES
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tvm_ops.errors import InputError
-from tvm_ops.operators._conv import MAX_ELEMENTS, MAX_SIZE, Array, Float64
+from tvm_ops.operators._conv import MAX_ELEMENTS, MAX_SIZE, Float64
 from tvm_ops.operators._epilogue import ACTIVATIONS, activate
+from tvm_ops.operators._layout import Array
 
 _FIELD = re.compile(r"(n|ci|co)(\d+)")
 

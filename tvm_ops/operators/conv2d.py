@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from tvm_ops.operators import _conv
-from tvm_ops.operators._conv import Array, ConvWorkload
+from tvm_ops.operators._conv import ConvWorkload
 from tvm_ops.operators._conv_blocked import Blocked, compute_blocked
 from tvm_ops.operators._conv_direct import Direct, compute_direct
 from tvm_ops.operators._conv_gemm import Gemm, compute_gemm
 from tvm_ops.operators._conv_neon import Neon, compute_neon
 from tvm_ops.operators._conv_tiles import pack_blocks
+from tvm_ops.operators._layout import Array
 
 ERROR_BOUND = 1e-5  # of the largest output; sums of up to 1024 products were within 1e-6
 

@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from tvm_ops.errors import InputError
 from tvm_ops.operators import _dense
-from tvm_ops.operators._conv import Array
 from tvm_ops.operators._conv_pack import store_vector
 from tvm_ops.operators._dense import DenseWorkload
 from tvm_ops.operators._epilogue import Epilogue
+from tvm_ops.operators._layout import Array, check_arrays
 
 ERROR_BOUND = 1e-5  # of the largest output
 
@@ -119,17 +118,12 @@ def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[s
     weights[stream, ([tile, ci, tile_co], gap)], bias[co] and slope[co], zeros where padded; x and
     residual as they are. Raises ``InputError`` for other shapes.
     """
-    for name, array in arrays.items():
-        expected = w.array_shapes.get(name)
-        if expected is None:
-            raise InputError(f"'{name}' is no argument; {w.shape_key} has {', '.join(w.arguments)}")
-        if array.shape != expected:
-            raise InputError(f"'{name}' has shape {array.shape}, {w.shape_key} has {expected}")
+    check_arrays(w, arrays)
     s = Streams.of(w, knobs)
     packed = dict(arrays)
     if "weights" in arrays:
         packed["weights"] = _pack_weights(s, arrays["weights"])
-    for name in {"bias", "slope"} & set(arrays):
+    for name in [name for name in ("bias", "slope") if name in arrays]:
         packed[name] = np.pad(arrays[name], (0, s.co - w.co))
     return {name: np.ascontiguousarray(a, np.float32) for name, a in packed.items()}
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tvm_ops.operators import _conv, _depthwise_blocks
-from tvm_ops.operators._conv import Array, ConvWorkload
+from tvm_ops.operators._conv import ConvWorkload
+from tvm_ops.operators._layout import Array
 
 ERROR_BOUND = 1e-5  # of the largest output
 

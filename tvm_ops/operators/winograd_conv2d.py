@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from tvm_ops.operators import _conv
-from tvm_ops.operators._conv import Array, ConvWorkload
+from tvm_ops.operators._conv import ConvWorkload
 from tvm_ops.operators._epilogue import Epilogue
+from tvm_ops.operators._layout import Array
 from tvm_ops.operators._winograd import transform_weights
 from tvm_ops.operators._winograd_blocks import Packed, Phased, gemm, geometry, inverse
 from tvm_ops.operators._winograd_epilogue import store_rows, store_vectors

@@ -1,0 +1,50 @@
+"""Arrays on their way to a kernel and back: what fits a workload, and channels in blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvm_ops.errors import InputError
+
+Array = NDArray[Any]
+
+
+def check_arrays(w: Any, arrays: dict[str, Array]) -> None:
+    """Raises ``InputError`` for an array that is no argument, of another shape, or no numbers.
+
+    ``w`` is a workload with ``arguments`` and ``array_shapes``.
+    """
+    for name, array in arrays.items():
+        expected = w.array_shapes.get(name)
+        if expected is None:
+            raise InputError(f"'{name}' is no argument; {w.shape_key} has {', '.join(w.arguments)}")
+        if array.shape != expected:
+            raise InputError(f"'{name}' has shape {array.shape}, {w.shape_key} has {expected}")
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"'{name}' is of type {array.dtype.str}, not of numbers")
+
+
+def blocked_shape(shape: tuple[int, int, int, int], c: int) -> tuple[int, ...]:
+    """The shape of an NCHW array in blocks of ``c`` channels."""
+    n, channels, h, w = shape
+    return shape if c == 1 else (n, -(-channels // c), h, w, c)
+
+
+def to_blocks(array: Array, c: int) -> Array:
+    """An NCHW array in blocks of ``c`` channels, zeros in the last ones; contiguous."""
+    if c == 1:
+        return np.ascontiguousarray(array)
+    n, channels, h, w = array.shape
+    padded = np.pad(array, ((0, 0), (0, -channels % c), (0, 0), (0, 0)))
+    return np.ascontiguousarray(padded.reshape(n, -1, c, h, w).transpose(0, 1, 3, 4, 2))
+
+
+def from_blocks(array: Array, channels: int) -> Array:
+    """The inverse of ``to_blocks``; an NCHW array is returned as it is."""
+    if array.ndim == 4:
+        return array
+    n, blocks, h, w, c = array.shape
+    return array.transpose(0, 1, 4, 2, 3).reshape(n, blocks * c, h, w)[:, :channels]
