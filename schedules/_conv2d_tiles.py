@@ -57,7 +57,8 @@ def _tiles(w: Any, target: Any, shapes: list[list[int]]) -> list[list[int]]:
 
 
 def _vectors(w: Any, target: Any) -> int:
-    return -(-w.co // w.groups // lanes(w, target))
+    c, per_group = w.block[1], w.co // w.groups
+    return -(-per_group // c) * c // lanes(w, target)
 
 
 def _count(w: Any, tile: list[int]) -> int:

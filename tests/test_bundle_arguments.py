@@ -86,6 +86,16 @@ def test_run_checks_tasks_with_weights(target: str, board: str | None, tmp_path:
     assert slopes == [
         f"weights/{key}.slope.bin" if "prelu" in key else None for key in KEYS
     ]  # fmt: skip
+    for task in bundle.manifest["tasks"]:
+        shapes = {a["name"]: a["shape"] for a in task["arguments"]}
+        assert shapes["y"] == shapes.get("residual", shapes["y"])
+    both = bundle.manifest["tasks"][2]["arguments"]
+    assert [both[0]["shape"], both[-1]["shape"]] == [[1, 3, 6, 7, 4], [1, 5, 6, 7, 4]]
+    layouts = [[a["layout"] for a in task["arguments"]] for task in bundle.manifest["tasks"]]
+    blocked = "n co/4 h w 4"
+    assert layouts[0][::4] == ["n ci h w", "n co h w"]
+    assert layouts[2][::5] == ["n ci/4 h w 4", blocked] and layouts[2][4] == blocked
+    assert layouts[3][::5] == ["n ci", "n co"]
     for check in (True, False):
         rows = run_bundle(path, board=board, check=check, repeat=1)
         assert [(row.task, row.error) for row in rows] == [(key, None) for key in KEYS]

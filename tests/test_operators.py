@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,11 @@ def test_structural_choices_equal_numpy_on_host(task: Task, tmp_path: Path) -> N
         assert outcome.max_error is not None
 
 
+def _block(w: Any) -> int:
+    """How many channels lie together in y."""
+    return int(getattr(w, "block", (1, 1))[1])
+
+
 def small_tasks(target: str) -> list[Task]:
     """The workloads that an emulator runs in a moment."""
     found = [t for name in operator_names() for t in listed_tasks(name, get_target(target))]
@@ -50,6 +56,21 @@ def test_sample_equals_numpy_under_qemu(task: Task, tmp_path: Path) -> None:
     for knobs in [default_knobs(task)] + ([drawn] if drawn else []):
         outcome = measurer.measure(knobs)
         assert outcome.error is None, f"{knobs}: {outcome.error}"
+
+
+PARTIAL = [t for t in ARM + small_tasks("host") if t.workload.co % _block(t.workload)]
+
+
+@pytest.mark.parametrize("task", PARTIAL, ids=ids(PARTIAL))
+def test_the_last_block_of_channels_ends_with_zeros(task: Task, tmp_path: Path) -> None:
+    """As the next layer expects it."""
+    board = "host" if task.target.name == "host" else "emulated"
+    measurer = Measurer(task, board, tmp_path, repeats=1)
+    for choice in candidates(task, seed=2)[:3]:
+        program = build_program([(task, choice)], task.target, tmp_path / "bench")
+        y = measurer.execute(program, choice).outputs["y"]
+        used = task.workload.co % _block(task.workload)
+        assert (y[:, -1, ..., used:] == 0).all(), choice
 
 
 @pytest.mark.parametrize("name", operator_names())

@@ -163,7 +163,7 @@ def _manifest(
 
 
 def _task(task: Task, kernel: Kernel, packed: set[str]) -> dict[str, Any]:
-    layouts = getattr(get_operator(task.operator), "LAYOUTS", {})
+    layouts = get_operator(task.operator).layouts(task.workload)
     facts: dict[str, Any] = {
         "key": task.key,
         "operator": task.operator,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -44,6 +45,14 @@ def instantiate(task: Task, knobs: Knobs) -> Any:
 
 
 def kernel_arguments(task: Task, knobs: Knobs) -> list[tuple[str, tuple[int, ...], str]]:
-    """Name, shape and type of what the kernel takes: the workload's arguments, packed, and y."""
+    """Name, shape and type of what the kernel takes: the workload's arguments, packed, and y.
+
+    Where the workload says the shape, that is it, also where a sketch sees the array in another one
+    of as many elements, such as a plane as one row.
+    """
     func = get_operator(task.operator).compute(task.workload, knobs)
-    return [(b.name, tuple(int(s) for s in b.shape), str(b.dtype)) for b in func.params]
+    shapes: dict[str, tuple[int, ...]] = getattr(task.workload, "kernel_shapes", {})
+    own = {b.name: tuple(int(s) for s in b.shape) for b in func.params}
+    for name, shape in own.items():
+        assert prod(shapes.get(name, shape)) == prod(shape), (task.key, name)
+    return [(b.name, shapes.get(b.name, own[b.name]), str(b.dtype)) for b in func.params]

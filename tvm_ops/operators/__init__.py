@@ -6,6 +6,7 @@ Names that start with an underscore are shared parts. A module X has ``Workload`
 - ``data(w, seed)``: them all, in the layouts of the literature, such as NCHW and OIHW;
 - ``reference(w, arrays)``: y in float64, in such a layout, with numpy only;
 - ``pack(w, knobs, arrays)``: those of them that are given, as the kernel takes them;
+- ``layouts(w)``: what the axes of the kernel's arguments are, where there are words for it;
 - ``unpack_output(w, y)``: what the kernel wrote, in ``reference``'s layout;
 - ``compute(w, knobs)``: the PrimFunc of the same parameters in the same order, then y.
 """

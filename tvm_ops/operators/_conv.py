@@ -156,6 +156,12 @@ class ConvWorkload:
         return blocked_shape(self.output_shape, self.block[1])
 
     @property
+    def kernel_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of x, residual and y: those that do not depend on knobs."""
+        y = self.kernel_output_shape
+        return {"x": self.kernel_input_shape, "residual": y, "y": y}
+
+    @property
     def shape_key(self) -> str:
         """``n1_ci64_h56_w56_co64_k3_s1_p1``, then what is not the default.
 

@@ -79,7 +79,8 @@ class Tiling:
         rows, cols = Axis(w.out_h, tile_h, block, together=True), Axis(w.out_w, tile_w)
         if w.is_pointwise:
             rows, cols = Axis(1, 1), Axis(w.out_h * w.out_w, tile_w, block)
-        vectors = Axis(-(-w.co // w.groups // lanes), tile_v)
+        per_group, c = w.co // w.groups, w.block[1]  # a block's last vectors are written too
+        vectors = Axis(-(-per_group // c) * c // lanes, tile_v)
         return cls(w, lanes, rows, cols, vectors, knobs["x"])
 
     @property
@@ -94,7 +95,7 @@ class Tiling:
 
     @property
     def channels(self) -> int:
-        """Of the output, with those that fill the last vector of each group."""
+        """Of the output, with those that fill the last block of each group."""
         return self.w.groups * self.vectors.size * self.lanes
 
     @property
@@ -138,9 +139,7 @@ def _image(shape: tuple[int, ...], one_row: bool) -> tuple[int, ...]:
 
 def pack_blocks(t: Tiling, shared: dict[str, Array], arrays: dict[str, Array]) -> dict[str, Array]:
     """``shared`` (x, residual) and what is given of weights, bias and slope, as ``t`` has them."""
-    w = t.w
-    shapes = {"x": t.x_shape, "residual": t.y_shape}
-    packed = {name: array.reshape(shapes[name]) for name, array in shared.items()}
+    w, packed = t.w, dict(shared)
     co, ci, c = w.co // w.groups, w.ci // w.groups, t.together
     channels = t.vectors.size * t.lanes
     if "weights" in arrays:

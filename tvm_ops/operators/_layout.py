@@ -48,3 +48,13 @@ def from_blocks(array: Array, channels: int) -> Array:
         return array
     n, blocks, h, w, c = array.shape
     return array.transpose(0, 1, 4, 2, 3).reshape(n, blocks * c, h, w)[:, :channels]
+
+
+def image_layouts(w: Any) -> dict[str, str]:
+    """The axes of x, residual and y of a convolution: ``n ci h w``, in blocks ``n ci/4 h w 4``."""
+
+    def axes(channel: str, c: int) -> str:
+        return f"n {channel} h w" if c == 1 else f"n {channel}/{c} h w {c}"
+
+    y = axes("co", w.block[1])
+    return {"x": axes("ci", w.block[0]), "residual": y, "y": y}

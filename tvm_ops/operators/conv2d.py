@@ -20,7 +20,7 @@ from tvm_ops.operators._conv_direct import Direct, compute_direct
 from tvm_ops.operators._conv_gemm import Gemm, compute_gemm
 from tvm_ops.operators._conv_neon import Neon, compute_neon
 from tvm_ops.operators._conv_tiles import pack_blocks
-from tvm_ops.operators._layout import Array
+from tvm_ops.operators._layout import Array, image_layouts
 
 ERROR_BOUND = 1e-5  # of the largest output; sums of up to 1024 products were within 1e-6
 
@@ -78,6 +78,7 @@ WORKLOADS = [
 reference = _conv.conv_reference
 data = _conv.conv_data
 unpack_output = _conv.unpack_output
+layouts = image_layouts
 
 
 def compute(w: Workload, knobs: dict[str, Any]) -> Any:

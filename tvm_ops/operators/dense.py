@@ -61,6 +61,11 @@ reference = _dense.dense_reference
 data = _dense.dense_data
 
 
+def layouts(w: Workload) -> dict[str, str]:
+    """The axes of the kernel's arguments."""
+    return {"x": "n ci", "bias": "co", "slope": "co", "residual": "n co", "y": "n co"}
+
+
 @dataclass(frozen=True)
 class Streams:
     """Sizes of a workload under the knobs; ``n`` and ``co`` are rounded up to whole tiles.

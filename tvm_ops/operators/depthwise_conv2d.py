@@ -15,7 +15,7 @@ import numpy as np
 
 from tvm_ops.operators import _conv, _depthwise_blocks
 from tvm_ops.operators._conv import ConvWorkload
-from tvm_ops.operators._layout import Array
+from tvm_ops.operators._layout import Array, image_layouts
 
 ERROR_BOUND = 1e-5  # of the largest output
 
@@ -74,6 +74,7 @@ WORKLOADS = [
 reference = _conv.conv_reference
 data = _conv.conv_data
 unpack_output = _conv.unpack_output
+layouts = image_layouts
 
 
 def compute(w: Workload, knobs: dict[str, Any]) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 from tvm_ops.operators import _conv
 from tvm_ops.operators._conv import ConvWorkload
 from tvm_ops.operators._epilogue import Epilogue
-from tvm_ops.operators._layout import Array
+from tvm_ops.operators._layout import Array, image_layouts
 from tvm_ops.operators._winograd import transform_weights
 from tvm_ops.operators._winograd_blocks import Packed, Phased, gemm, geometry, inverse
 from tvm_ops.operators._winograd_epilogue import store_rows, store_vectors
@@ -61,18 +61,15 @@ WORKLOADS = [
     Workload(1, 9, 14, 11, 20, activation="prelu", residual=True, block=(4, 4)),
 ]
 
-LAYOUTS = {
-    "x": "n ci h w",
-    "weights": "element, co / tile_co, ci, tile_co",
-    "bias": "co",
-    "slope": "co",
-    "residual": "n co h w",
-    "y": "n co h w",
-}
-
 reference = _conv.conv_reference
 data = _conv.conv_data
 unpack_output = _conv.unpack_output
+
+
+def layouts(w: Workload) -> dict[str, str]:
+    """The axes of the kernel's arguments."""
+    packed = {"weights": "element co/tile_co ci tile_co", "bias": "co", "slope": "co"}
+    return image_layouts(w) | packed
 
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
