@@ -34,11 +34,12 @@ class Build:
 
 
 # "fork" starts threads in the child of a process with threads, which libtsan refuses and qemu-user
-# 7.2 ends with an assertion of its own.
+# 7.2 ends with an assertion of its own. libasan's allocator does not release its locks in a child:
+# one that a starting thread held at the fork is held for ever (gcc 12, seen in its stack).
 ADDRESS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 BUILDS = {
     "native": Build("host", checks=(*CHECKS, "fork")),
-    "address": Build("host", ADDRESS, checks=(*CHECKS, "fork")),
+    "address": Build("host", ADDRESS),
     # Without address space randomisation: libtsan of gcc 12 knows fewer layouts than kernels make.
     "thread": Build("host", ("-g", "-fsanitize=thread"), ("setarch", "-R")),
     "aarch64": Build("rpi4"),
@@ -68,10 +69,8 @@ def usable(wrapper: tuple[str, ...]) -> tuple[str, ...]:
 def run(build: Build, program: Path, *arguments: str, **env: str) -> Finished:
     target: Target = get_target(build.target)
     emulator = [target.emulator] if target.emulator else usable(build.wrapper)
-    # A forked child has none of the threads that the leak detector would have to stop.
-    leaks = int("fork" not in arguments)
     options = {
-        "ASAN_OPTIONS": f"allocator_may_return_null=1:detect_leaks={leaks}",
+        "ASAN_OPTIONS": "allocator_may_return_null=1",
         "TSAN_OPTIONS": "allocator_may_return_null=1",
     }
     return run_limited([*emulator, program, *arguments], timeout=120, env=options | env)
