@@ -1,7 +1,7 @@
 """Few-bit tensors: codes, what they mean, and how their bits lie in memory.
 
-A tensor of ``bits`` bits has *codes* 0 .. 2^bits - 1. *Unipolar*, a code is the value; *bipolar*, the
-value is 2 code - (2^bits - 1): -1, +1 for one bit, -3, -1, +1, +3 for two. Weights are bipolar.
+A tensor of ``bits`` bits has *codes* 0 .. 2^bits - 1. *Unipolar*, a code is the value; *bipolar*,
+the value is 2 code - (2^bits - 1): -1, +1 for one bit, -3, -1, +1, +3 for two. Weights are bipolar.
 
 **Bit order.** A packed tensor is [..., plane, word]. Plane p has bit p of each code, plane 0 the
 least significant. Channel c is bit c % 8 of byte c // 8, the least significant bit first, and words
@@ -28,7 +28,7 @@ POLARITIES = ("unipolar", "bipolar")
 
 def word_bits(word: str) -> int:
     """Bits of a type of word."""
-    return int(WORDS[word]().itemsize * 8)
+    return np.dtype(WORDS[word]).itemsize * 8
 
 
 def words(channels: int, word: str) -> int:
@@ -67,7 +67,7 @@ def bipolar_codes(array: Array, bits: int, name: str, axis: int = 0) -> Array:
 
 
 def check_codes(codes: Array, bits: int, name: str) -> None:
-    """Raises ``InputError`` that names the first channel, the last axis, with a code out of range."""
+    """Raises ``InputError`` that names the first channel (last axis) with a code out of range."""
     if not np.issubdtype(codes.dtype, np.integer):
         raise InputError(f"{name}: codes are integers, not {codes.dtype}")
     wrong = (codes < 0) | (codes >= 2**bits)
