@@ -59,6 +59,8 @@ class Machine:
             self._store_run(rest)
         elif name in ("ldr", "str"):
             self._memory(name, operands)
+        elif name == "prfm":
+            self._memory("ldr", ["xzr", *operands[1:]])
         elif operands[0].startswith("v"):
             self._vector(name, operands)
         else:

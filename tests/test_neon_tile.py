@@ -105,7 +105,7 @@ def test_start_and_end_of_a_tile(activation: str, residual: bool, in_order: bool
 
 
 @pytest.mark.parametrize("in_order", [False, True])
-@pytest.mark.parametrize("ahead", ["block", "tile"])
+@pytest.mark.parametrize("ahead", ["block", "tile", "prfm_block", "prfm_tile"])
 def test_what_is_asked_for_ahead_lies_in_x(ahead: str, in_order: bool) -> None:
     for pixels, vectors in [(9, 2), (14, 1), (1, 8), (1, 1)]:
         for factors in [(4,), (4, 4)]:

@@ -135,7 +135,7 @@ def _tile(b: Neon, packed: Any, buffers: dict[str, Any]) -> None:
             **{n: buffers[n][vector * LANES] for n in ("bias", "slope") if n in buffers},
             **{n: buffers[n][tuple(y)] for n in ("residual", "y") if n in buffers},
         }
-        if tile.ahead == "tile":
+        if "ahead" in tile.arguments:
             following = b.cols.start(tirx.min(vw + 1, b.cols.tiles - 1))
             pointers["ahead"] = packed[vn, first, 0, following, 0]
         shape = b.weights_shape
