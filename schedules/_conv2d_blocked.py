@@ -36,7 +36,12 @@ def space(w: Any, target: Any) -> dict[str, list[Any]]:
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
-    """Whether padding is near the least and the innermost loop's code small."""
+    """Whether padding is near the least, the innermost loop's code small, and TVM has its bounds.
+
+    Of elements read for several rows of a dilated kernel, compute_at finds no constant number.
+    """
+    if knobs["read_elements"] and knobs["tile"][0] > 1 and w.dilation[0] > 1:
+        return False
     return prod(knobs["tile"]) * w.block[0] <= _MAX_BODY and tiles.legal(w, knobs)
 
 

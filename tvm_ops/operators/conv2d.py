@@ -60,6 +60,7 @@ WORKLOADS = [
     Workload(1, 48, 10, 9, 32, groups=4, activation="relu6", residual=True, block=(4, 4)),
     Workload(1, 30, 1, 1, 70, (1, 1), (1, 1), (0, 0), block=(4, 4)),
     Workload(1, 18, 7, 7, 6, (5, 5), (1, 1), (4, 4), (2, 2), block=(4, 4)),
+    Workload(1, 8, 14, 14, 8, (3, 5), (1, 1), (2, 4), (2, 2), block=(4, 4)),
     Workload(1, 20, 7, 9, 40, (1, 1), (2, 2), (0, 0), block=(4, 4)),
     Workload(1, 3, 30, 31, 14, (3, 3), (2, 2), (1, 1), block=(1, 4)),
     Workload(2, 5, 13, 10, 9, (2, 3), (1, 1), (0, 2), (2, 1), residual=True, block=(1, 4)),
