@@ -24,7 +24,7 @@ def largest_sum(k: int, a_bits: int, w_bits: int) -> int:
 
 
 def sum_dtype(largest: int) -> str:
-    """ "int16" or "int32" for sums y with |y| <= ``largest``.
+    """The type, "int16" or "int32", of sums y with |y| <= ``largest``.
 
     int16: ``largest`` <= 2^15 - 1. int32: what is computed on the way is A - m T with m <= 2 and
     0 <= T, A <= ``largest`` (unipolar: A = sum 2^(i + j) popcount(w_j) <= M; bipolar: A = M), so
@@ -41,7 +41,7 @@ def sum_dtype(largest: int) -> str:
 
 
 def accumulator_dtype(k: int, a_bits: int, w_bits: int) -> str:
-    """ "int16" or "int32" for sums of ``k`` products of ``a_bits`` and ``w_bits``, any polarity.
+    """The type, int16 or int32, of sums of ``k`` products of ``a_bits`` and ``w_bits``, any polarity.
 
     ``k`` is kernel * kernel * ci / groups. The proof is ``largest_sum``'s and ``sum_dtype``'s.
     Raises ``InputError`` if not even int32 is proven safe: that holds for all output channels, as
