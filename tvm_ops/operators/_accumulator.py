@@ -41,9 +41,10 @@ def sum_dtype(largest: int) -> str:
 
 
 def accumulator_dtype(k: int, a_bits: int, w_bits: int) -> str:
-    """The type, int16 or int32, of sums of ``k`` products of ``a_bits`` and ``w_bits``, any polarity.
+    """The type of sums of ``k`` products of ``a_bits`` and ``w_bits``: "int16" or "int32".
 
-    ``k`` is kernel * kernel * ci / groups. The proof is ``largest_sum``'s and ``sum_dtype``'s.
+    ``k`` is kernel * kernel * ci / groups; for any polarity. The proof is ``largest_sum``'s and
+    ``sum_dtype``'s.
     Raises ``InputError`` if not even int32 is proven safe: that holds for all output channels, as
     they all sum k products.
     """
