@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tvm_ops.bundle import write_bundle
-from tvm_ops.operators import PARAMETERS, get_operator
+from tvm_ops.operators import get_operator
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task, parse_task
 from tvm_ops.template import default_knobs
@@ -25,7 +25,7 @@ def entries(target: str, keys: Sequence[str] = KEYS):
 def weights_of(target: str, keys: Sequence[str] = KEYS):
     """What a trained network would give: each task's parameters by name."""
     return {
-        task.key: {n: a for n, a in arrays_of(task, 7).items() if n in PARAMETERS}
+        task.key: {n: a for n, a in arrays_of(task, 7).items() if n in task.workload.parameters}
         for task, _ in entries(target, keys)
     }
 

@@ -11,9 +11,10 @@ from sound_bundles import arrays_of, entries, weights_of
 
 from tvm_ops import toolchain
 from tvm_ops.bundle import open_bundle, write_bundle
-from tvm_ops.operators import PARAMETERS, get_operator
+from tvm_ops.correctness import largest_error
+from tvm_ops.operators import get_operator
 from tvm_ops.process import run_limited
-from tvm_ops.run import largest_error, run_bundle
+from tvm_ops.run import run_bundle
 from tvm_ops.targets import get_target
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "call_bundle.c"
@@ -48,7 +49,7 @@ def test_the_example_runs(target: str, key: str, tmp_path: Path) -> None:
     arrays = arrays_of(task, 3) | weights[key]
     packed = operator.pack(w, knobs, arrays)
     (tmp_path / "x").write_bytes(packed["x"].tobytes())
-    files = [root / "weights" / f"{key}.{n}.bin" for n in w.arguments if n in PARAMETERS]
+    files = [root / "weights" / f"{key}.{n}.bin" for n in w.parameters]
     if "residual" in packed:
         files.append(tmp_path / "residual")
         files[-1].write_bytes(packed["residual"].tobytes())
@@ -82,10 +83,10 @@ def test_run_checks_tasks_with_weights(target: str, board: str | None, tmp_path:
     weights = weights_of(target, KEYS)
     path = write_bundle(entries(target, KEYS), get_target(target), tmp_path / "b.tar.gz", weights)
     bundle = open_bundle(path, tmp_path / "b")
-    slopes = [task.get("slope") for task in bundle.manifest["tasks"]]
-    assert slopes == [
-        f"weights/{key}.slope.bin" if "prelu" in key else None for key in KEYS
-    ]  # fmt: skip
+    for task in bundle.manifest["tasks"]:
+        files = {a["name"]: a["file"] for a in task["arguments"] if "file" in a}
+        names = ["weights", "bias", *(["slope"] if "prelu" in task["key"] else [])]
+        assert files == {name: f"weights/{task['key']}.{name}.bin" for name in names}
     for task in bundle.manifest["tasks"]:
         shapes = {a["name"]: a["shape"] for a in task["arguments"]}
         assert shapes["y"] == shapes.get("residual", shapes["y"])

@@ -94,8 +94,14 @@ BAD_FILES: dict[str, tuple[Callable[[Files], Files], str]] = {
     "no program": (lambda f: relisted(f, "bin/bench", b"#!/bin/sh\n" * 9), "is no program"),
     "empty library": (lambda f: relisted(f, "lib/libdemo.so", b""), "is no program"),
 }  # fmt: skip
+
+
+def file_of(argument: int, path: object) -> Callable[[dict[str, Any]], Any]:
+    return lambda m: m["tasks"][0]["arguments"][argument].update(file=path)
+
+
 BAD_MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "format": (lambda m: m.update(format=99), "format 99 is unknown; this version reads format 1"),
+    "format": (lambda m: m.update(format=99), "format 99 is unknown; this version reads format 2"),
     "no format": (lambda m: m.pop("format"), "format None is unknown"),
     "name": (lambda m: m.update(name="../x"), "'name' has to be a C identifier"),
     "no target": (lambda m: m.pop("target"), "'target' has to be an object"),
@@ -106,9 +112,9 @@ BAD_MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no knobs": (lambda m: m["tasks"][0].pop("knobs"), "each of 'tasks' has to have key"),
     "odd macs": (lambda m: m["tasks"][0].update(macs="many"), "each of 'tasks' has to have key"),
     "odd shape": (lambda m: m["tasks"][0]["arguments"][0].update(shape=[-1]), "each of 'tasks'"),
-    "far weights": (lambda m: m["tasks"][0].update(weights="../../x"), "'weights' has to be"),
-    "odd weights": (lambda m: m["tasks"][0].update(weights=[1]), "'weights' has to be"),
-    "far slope": (lambda m: m["tasks"][0].update(slope="lib/x"), "'slope' has to be one of"),
+    "far weights": (file_of(1, "../../x"), "the file of 'weights' has to be one"),
+    "odd weights": (file_of(1, [1]), "the file of 'weights' has to be one"),
+    "far x": (file_of(0, "lib/x"), "the file of 'x' has to be one of 'files'"),
     "no files": (lambda m: m.pop("files"), "'files' has to be a list"),
     "odd file": (lambda m: m["files"].append({"path": "bin/x"}), "each of 'files' has to have"),
     "odd checksum": (lambda m: m["files"][0].update(sha256="0"), "each of 'files' has to have"),

@@ -80,7 +80,7 @@ BUILD = ["build", OPERATOR, "--target", "host", "-o", "out"]
     [
         ("nonsense", "a key looks like winograd_conv2d-n1_"),
         ("winograd_conv2d-n1-f32", "missing"),
-        (KEY.replace("f32", "f16"), "computes f32, not f16"),
+        (KEY.replace("f32", "f16"), "type 'f16' is none of f32"),
         (KEY.replace("ci4", "ci0"), "at least 1"),
         (KEY.replace("_h8", "_h0"), "at least 1"),
         (KEY.replace("h8_w8", "h1_w1").replace("p1", "p0"), "larger than the padded input"),

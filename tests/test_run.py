@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tvm_ops.bundle import write_bundle
+from tvm_ops.correctness import largest_error, what_differs
 from tvm_ops.errors import InputError
 from tvm_ops.process import run_limited
-from tvm_ops.run import largest_error, run_bundle
+from tvm_ops.run import run_bundle
 from tvm_ops.targets import get_target
 from tvm_ops.task import parse_task
 from tvm_ops.template import default_knobs
@@ -75,6 +76,14 @@ def test_a_wrong_result_is_an_error(bundles, tmp_path: Path, monkeypatch) -> Non
 def test_largest_error() -> None:
     assert largest_error(np.float32([1, 2]), np.float64([1, 2.5])) == 0.5
     assert largest_error(np.float32([np.nan, 2]), np.float64([1, 2])) == np.inf
+
+
+def test_what_differs() -> None:
+    same = np.uint8([[1, 2], [3, 4]])
+    assert what_differs(same, same.astype(np.int32)) is None
+    other = np.uint64([[1, 2**63 + 1], [3, 5]])
+    text = f"2 of 4 values differ, first at [0, 1]: {2**63 + 1}, not {2**63}"
+    assert what_differs(other, np.uint64([[1, 2**63], [3, 4]])) == text
 
 
 def test_a_bundle_on_the_board_itself(bundles, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from tvm_ops import c_source, toolchain
 from tvm_ops.c_source import Argument, Kernel
 from tvm_ops.errors import CheckFailed, InputError
+from tvm_ops.operators import get_operator
 from tvm_ops.targets import Target
 from tvm_ops.task import Knobs, Task
 
@@ -48,8 +49,9 @@ def describe(task: Task, knobs: Knobs) -> Kernel:
     """What the C side has to know of a task that is built with these knobs."""
     from tvm_ops.template import kernel_arguments
 
+    layouts = get_operator(task.operator).layouts(task.workload)
     arguments = tuple(
-        Argument(name, tuple(map(int, shape)), str(dtype))
+        Argument(name, shape, dtype, layouts.get(name, Argument.layout))
         for name, shape, dtype in kernel_arguments(task, knobs)
     )
     return Kernel(task.key, task.symbol, arguments, float(task.workload.macs), dict(knobs))

@@ -27,14 +27,14 @@ from tvm_ops.bundle_manifest import FORMAT, MANIFEST
 from tvm_ops.bundle_reader import Bundle, open_bundle
 from tvm_ops.c_source import Kernel
 from tvm_ops.errors import InputError
-from tvm_ops.operators import PARAMETERS, get_operator
+from tvm_ops.operators import get_operator
 from tvm_ops.targets import Target
 from tvm_ops.task import Task
 
 __all__ = ["Bundle", "load_weights", "open_bundle", "write_bundle"]
 
 Weights = Mapping[str, Mapping[str, NDArray[Any]]]
-"""Task key to those of its arguments that are parameters, by name, as the operator's ``pack`` takes
+"""Task key to the arrays that its ``workload.parameters`` name, as the operator's ``pack`` takes
 them: weights, bias, of a prelu slope."""
 
 
@@ -76,9 +76,9 @@ def library_name(path: Path) -> str:
 
 
 def load_weights(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
-    """An .npz with arrays ``KEY.weights``, ``KEY.bias`` and, of a prelu, ``KEY.slope``.
+    """An .npz with an array ``KEY.NAME`` for each of a task's parameters, such as ``KEY.weights``.
 
-    Raises ``InputError`` if it cannot be read, or for an array of another name.
+    Raises ``InputError`` if it cannot be read, or for an array whose name is not of this form.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -88,22 +88,21 @@ def load_weights(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
     weights: dict[str, dict[str, NDArray[Any]]] = {}
     for name, array in arrays.items():
         key, _, parameter = name.rpartition(".")
-        if parameter not in PARAMETERS or not key:
-            known = ", ".join(f"KEY.{p}" for p in PARAMETERS)
-            raise InputError(f"weights {path}: '{name}' is none of {known}")
+        if not parameter or not key:
+            raise InputError(f"weights {path}: '{name}' is not of the form KEY.weights, KEY.bias")
         weights.setdefault(key, {})[parameter] = array
     return weights
 
 
 def _pack(entries: Sequence[Entry], weights: Weights) -> dict[str, NDArray[Any]]:
-    """Path in the bundle to packed array."""
+    """Path in the bundle to packed array, by the names of the kernel's arguments."""
     tasks = {task.key: (task, knobs) for task, knobs in entries}
     packed: dict[str, NDArray[Any]] = {}
     for key, arrays in weights.items():
         if key not in tasks:
             raise InputError(f"weights of '{key}': no such task; the tasks are {', '.join(tasks)}")
         task, knobs = tasks[key]
-        expected = [name for name in task.workload.arguments if name in PARAMETERS]
+        expected = task.workload.parameters
         odd = sorted(set(arrays) ^ set(expected))
         if odd:
             what = "missing" if odd[0] in expected else "not one of them"
@@ -118,8 +117,8 @@ def _pack(entries: Sequence[Entry], weights: Weights) -> dict[str, NDArray[Any]]
     return packed
 
 
-def _place(key: str, parameter: str) -> str:
-    return f"weights/{key}.{parameter}.bin"
+def _place(key: str, argument: str) -> str:
+    return f"weights/{key}.{argument}.bin"
 
 
 def _collect(library: Library, target: Target, root: Path) -> None:
@@ -163,8 +162,8 @@ def _manifest(
 
 
 def _task(task: Task, kernel: Kernel, packed: set[str]) -> dict[str, Any]:
-    layouts = get_operator(task.operator).layouts(task.workload)
-    facts: dict[str, Any] = {
+    places = {a.name: _place(task.key, a.name) for a in kernel.arguments}
+    return {
         "key": task.key,
         "operator": task.operator,
         "symbol": kernel.symbol,
@@ -174,14 +173,13 @@ def _task(task: Task, kernel: Kernel, packed: set[str]) -> dict[str, Any]:
                 "name": a.name,
                 "shape": list(a.shape),
                 "dtype": a.dtype,
-                "layout": layouts.get(a.name, "row-major"),
+                "layout": a.layout,
+                **({"file": places[a.name]} if places[a.name] in packed else {}),
             }
             for a in kernel.arguments
         ],
         "knobs": kernel.knobs,
     }
-    places = {name: _place(task.key, name) for name in PARAMETERS}
-    return facts | {name: place for name, place in places.items() if place in packed}
 
 
 def _file(root: Path, name: str) -> dict[str, Any]:

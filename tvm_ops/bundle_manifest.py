@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tvm_ops.errors import InputError
-from tvm_ops.operators import PARAMETERS
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 MAX_TOTAL = 2 << 30
 """Bytes of all files together."""
@@ -66,9 +65,10 @@ def _check_tasks(tasks: Any, files: Mapping[str, Any]) -> None:
         fits = fits and len(task["arguments"]) > 0 and all(map(_is_argument, task["arguments"]))
         fields = "key, operator, symbol, macs, knobs and arguments"
         _require(fits, f"each of 'tasks' has to have {fields}")
-        for name in PARAMETERS:
-            listed = name not in task or (isinstance(task[name], str) and task[name] in files)
-            _require(listed, f"'{name}' has to be one of 'files'")
+        for argument in task["arguments"]:
+            if "file" in argument:
+                listed = isinstance(argument["file"], str) and argument["file"] in files
+                _require(listed, f"the file of '{argument['name']}' has to be one of 'files'")
 
 
 def _is_argument(value: Any) -> bool:

@@ -19,6 +19,7 @@ C_TYPES = {
     "int32": "int32_t",
     "uint32": "uint32_t",
     "int64": "int64_t",
+    "uint64": "uint64_t",
 }
 MAX_ARGUMENTS = 16  # TVM_OPS_MAX_ARGUMENTS of tvm_ops.h
 API = [
@@ -34,11 +35,15 @@ API = [
 
 @dataclass(frozen=True)
 class Argument:
-    """One dense, row-major array that a kernel takes; ``dtype`` is a key of ``C_TYPES``."""
+    """One dense array that a kernel takes; ``dtype`` is a key of ``C_TYPES``.
+
+    ``layout`` names its axes; "row-major" where there are no words for them.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    layout: str = "row-major"
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,9 @@ extern "C" {{
 
 def _comment(kernel: Kernel) -> str:
     lines = [f"/* {kernel.key}"]
-    lines += [f" *   {a.name}: {a.dtype}[{', '.join(map(str, a.shape))}]" for a in kernel.arguments]
+    for a in kernel.arguments:
+        axes = "" if a.layout == "row-major" else f" ({a.layout})"
+        lines.append(f" *   {a.name}: {a.dtype}[{', '.join(map(str, a.shape))}]{axes}")
     return "\n".join(lines) + " */"
 
 

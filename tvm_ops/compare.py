@@ -14,14 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-
 from tvm_ops.board_model.hot_code import HOT_BLOCKS, hot_code_bytes
 from tvm_ops.board_model.sysroot import sysroot
 from tvm_ops.boards import get_timing_board
 from tvm_ops.boards.modelled import ModelledBoard
 from tvm_ops.build import build_program
 from tvm_ops.comparison import OURS, UNTUNED, Comparison, Entry, Row
+from tvm_ops.correctness import largest_error
 from tvm_ops.peers import PEERS, PeerResult, get_peer
 from tvm_ops.peers.process import PeerFailed
 from tvm_ops.task import Knobs, Task
@@ -135,8 +134,7 @@ def _program(measurer: Measurer, name: str, knobs: Knobs) -> Path:
 def _our_entry(name: str, outcome: Outcome, measurer: Measurer, size: int | None = None) -> Entry:
     if outcome.error:
         return Entry(name, why_not=outcome.error)
-    largest = float(np.abs(measurer.reference).max()) or 1.0
-    error = None if outcome.max_error is None else outcome.max_error * largest
+    error = None if outcome.max_error is None else outcome.max_error * measurer.largest
     seconds = statistics.median(outcome.seconds) if outcome.seconds else None
     why_not = None if seconds else f"board {measurer.board.name} has no times"
     return Entry(name, None, seconds, outcome.cycles, error, why_not, size)
@@ -145,6 +143,6 @@ def _our_entry(name: str, outcome: Outcome, measurer: Measurer, size: int | None
 def _peer_entry(result: PeerResult, y: Array | None) -> Entry:
     error = None
     if result.output is not None and y is not None:
-        error = float(np.abs(result.output - y).max())
+        error = largest_error(result.output, y)
     seconds = statistics.median(result.seconds) if result.seconds else None
     return Entry(result.name, result.version, seconds, result.cycles, error, why_not=result.why_not)

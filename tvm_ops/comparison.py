@@ -51,7 +51,7 @@ class Row:
         return entry.seconds / self.ours.seconds
 
     def figures(self, entry: Entry) -> dict[str, float | None]:
-        """ms, cycles, MAC/cycle and percent of the core's float32 peak; None for what is unknown.
+        """ms, cycles, MAC/cycle and percent of the core's peak; None for what is unknown.
 
         Multiply-adds are those of the plain algorithm, so Winograd may pass 100 %. Where the board
         counts no cycles they follow from the target's clock.
@@ -61,7 +61,7 @@ class Row:
             return dict.fromkeys(("ms", "cycles", "mac_per_cycle", "percent_of_peak"))
         cycles = entry.cycles or seconds * target.clock_ghz * 1e9
         rate = self.task.workload.macs / cycles
-        percent = 100 * rate / target.macs_per_cycle
+        percent = 100 * rate / target.peak(self.task.workload)
         return {
             "ms": seconds * 1e3,
             "cycles": round(cycles),

@@ -46,7 +46,7 @@ class Profile:
     @property
     def percent_of_peak(self) -> float:
         """Multiply-adds of the plain algorithm, of what the core could do in these cycles."""
-        most = self.region.cycles * self.task.target.macs_per_cycle
+        most = self.region.cycles * self.task.target.peak(self.task.workload)
         return 100 * float(self.task.workload.macs) / most
 
     def to_json(self, blocks: Sequence[Block]) -> dict[str, Any]:

@@ -84,9 +84,9 @@ class TaskHistory:
         return macs / record.cycles if record and record.cost and record.cycles else None
 
     def percent_of_peak(self, record: Record | None) -> float | None:
-        """Of the core's float32 peak; may pass 100 where Winograd saves multiply-adds."""
+        """Of the core's peak; may pass 100 where Winograd saves multiply-adds."""
         rate = self.mac_per_cycle(record)
-        return None if rate is None else 100 * rate / self.task.target.macs_per_cycle
+        return None if rate is None else 100 * rate / self.task.target.peak(self.task.workload)
 
     def to_json(self) -> dict[str, Any]:
         record, first = self.best, self.records[0].cost

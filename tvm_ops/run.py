@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from tvm_ops.boards import Board, get_board
 from tvm_ops.bundle_reader import Bundle, open_bundle
+from tvm_ops.correctness import largest_error, what_differs
 from tvm_ops.errors import InputError
-from tvm_ops.operators import PARAMETERS, get_operator
+from tvm_ops.operators import get_operator
 from tvm_ops.targets import Target
 from tvm_ops.task import parse_task
 
@@ -26,7 +27,7 @@ TIMEOUT = 300.0  # seconds for one task
 
 @dataclass(frozen=True)
 class Row:
-    """One task's run.
+    """One task's run; ``bound`` 0 means that the output has to be equal.
 
     ``ms`` is the median of the repeats, ``cycles`` too; None where the board has no timing or the
     run failed. ``max_abs_error`` is against the operator's numpy reference, in the output's units,
@@ -77,7 +78,7 @@ def _run_task(
 ) -> Row:
     key = facts["key"]
     case = _Case.of(facts, bundle.target) if check else None
-    given = {name: bundle.folder / facts[name] for name in PARAMETERS if name in facts}
+    given = {a["name"]: bundle.folder / a["file"] for a in facts["arguments"] if "file" in a}
     result = board.run(
         bundle.bench, task=key, inputs=case.inputs if case else given,
         output=case.output if case else None, repeat=repeat, threads=threads, timeout=TIMEOUT,
@@ -88,22 +89,21 @@ def _run_task(
     error, worst, bound = result.error, None, None
     if case and error is None:
         bound = get_operator(facts["operator"]).ERROR_BOUND * float(np.abs(case.expected).max())
-        worst = largest_error(case.unpack(result.outputs[case.output[0]]), case.expected)
-        if not worst <= bound:
-            error = f"wrong result: largest error {worst:.3g}, allowed {bound:.3g}"
+        y = case.unpack(result.outputs[case.output[0]])
+        worst, wrong = largest_error(y, case.expected), None
+        if bound == 0:
+            wrong = what_differs(y, case.expected)
+        elif not worst <= bound:
+            wrong = f"largest error {worst:.3g}, allowed {bound:.3g}"
+        error = wrong and f"wrong result: {wrong}"
     return Row(key, board.label, ms, cycles, rate, worst, bound, error)
-
-
-def largest_error(result: NDArray[Any], expected: NDArray[Any]) -> float:
-    """The largest absolute difference; infinite where the result is no number."""
-    difference = np.abs(result.astype(np.float64) - expected)
-    return float(np.nan_to_num(difference, nan=np.inf, posinf=np.inf).max())
 
 
 @dataclass(frozen=True)
 class _Case:
-    """Seeded inputs in the kernel's layouts, the float64 result, and how to compare with it."""
+    """Seeded inputs in the kernel's layouts, numpy's result, and how to compare with it."""
 
+    dtype: str
     inputs: dict[str, NDArray[Any]]
     output: tuple[str, tuple[int, ...], str]
     expected: NDArray[Any]
@@ -121,9 +121,8 @@ class _Case:
             raise InputError(f"{task.key}: the manifest's knobs do not fit ({error!r})") from None
         *given, last = facts["arguments"]
         output = last["name"], tuple(last["shape"]), last["dtype"]
-        case = cls(
-            packed, output, operator.reference(w, arrays), partial(operator.unpack_output, w)
-        )
+        expected, unpack = operator.reference(w, arrays), partial(operator.unpack_output, w)
+        case = cls(w.output_dtype, packed, output, expected, unpack)
         odd = [a for a in given if not _fits(a, packed)] + [last] * (not case.fits_output())
         if odd:
             name, shape = odd[0]["name"], tuple(odd[0]["shape"])
@@ -134,7 +133,7 @@ class _Case:
         """Whether an array of the manifest's shape is what the operator can unpack."""
         try:
             y = np.empty(self.output[1], self.output[2])
-            return y.dtype == np.float32 and self.unpack(y).shape == self.expected.shape
+            return y.dtype == self.dtype and self.unpack(y).shape == self.expected.shape
         except (ValueError, TypeError, MemoryError):
             return False
 

@@ -16,7 +16,8 @@ class Target:
     """One board (or this machine) as the compiler, the modelled board and the reports see it.
 
     ``macs_per_cycle`` is the float32 peak of one core: vector lanes times fused multiply-adds a
-    cycle. Cache sizes are in KiB and belong to one core, but for ``l3_kib``, which is shared.
+    cycle. ``vector_ops`` are integer operations on whole vectors a cycle. Cache sizes are in KiB
+    and belong to one core, but for ``l3_kib``, which is shared.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Target:
     clock_ghz: float
     cores: int
     macs_per_cycle: float
+    vector_ops: float
     l1d_kib: int
     l1i_kib: int
     l2_kib: int
@@ -60,6 +62,17 @@ class Target:
             config["mfloat-abi"] = "hard"
         return {key: value for key, value in config.items() if value != ""}
 
+    def peak(self, workload: Any) -> float:
+        """MAC/cycle that one core could reach, were there nothing to do but the workload's MACs.
+
+        Fused multiply-adds of float32, or what ``workload.macs_per_operation`` says: how many MACs
+        of the workload one integer operation on a vector of 128 bits does.
+        """
+        done = getattr(workload, "macs_per_operation", None)
+        if done is None:
+            return self.macs_per_cycle
+        return float(done) * self.vector_ops * self.vector_lanes / 4
+
     def milliseconds(self, cycles: float) -> float:
         return cycles / self.clock_ghz / 1e6
 
@@ -67,6 +80,7 @@ class Target:
 _A53 = {
     "core": "cortex-a53",
     "macs_per_cycle": 4.0,
+    "vector_ops": 1.0,
     "l1d_kib": 32,
     "l1i_kib": 32,
     "l2_kib": 512,
@@ -75,6 +89,7 @@ _A53 = {
 _A72 = {
     "core": "cortex-a72",
     "macs_per_cycle": 4.0,
+    "vector_ops": 2.0,
     "l1d_kib": 32,
     "l1i_kib": 48,
     "l2_kib": 1024,
@@ -83,6 +98,7 @@ _A72 = {
 _A76 = {
     "core": "cortex-a76",
     "macs_per_cycle": 8.0,
+    "vector_ops": 2.0,
     "l1d_kib": 64,
     "l1i_kib": 64,
     "l2_kib": 512,
@@ -157,6 +173,7 @@ def _host() -> Target:
         clock_ghz=max(mhz, default=1000.0) / 1e3,
         cores=text.count("processor\t"),
         macs_per_cycle=2.0 * lanes,
+        vector_ops=3.0,
         l1d_kib=32,
         l1i_kib=32,
         l2_kib=1024,

@@ -40,17 +40,15 @@ def task_key(operator: str, workload: Any) -> str:
 def parse_task(operator: str, key: str, target: Target) -> Task:
     """The task of a full key; any shapes that the operator can do, not only the listed ones.
 
-    Raises ``InputError`` for a key of another operator, unknown fields, or shapes that do not fit.
+    Raises ``InputError`` for a key of another operator, unknown fields or types, or shapes that do
+    not fit.
     """
     module = get_operator(operator)
     parts = key.split("-")
     if len(parts) != 3 or parts[0] != operator:
         example = task_key(operator, module.WORKLOADS[0])
         raise InputError(f"workload '{key}' is not of {operator}; a key looks like {example}")
-    workload = module.Workload.parse(parts[1])
-    if parts[2] != workload.dtype:
-        raise InputError(f"workload '{key}': {operator} computes {workload.dtype}, not {parts[2]}")
-    return Task(operator, workload, target)
+    return Task(operator, module.Workload.parse(parts[1], parts[2]), target)
 
 
 def listed_tasks(operator: str, target: Target) -> list[Task]:

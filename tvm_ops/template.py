@@ -45,7 +45,7 @@ def instantiate(task: Task, knobs: Knobs) -> Any:
 
 
 def kernel_arguments(task: Task, knobs: Knobs) -> list[tuple[str, tuple[int, ...], str]]:
-    """Name, shape and type of what the kernel takes: the workload's arguments, packed, and y.
+    """Name, shape and type of what the kernel takes: what ``pack`` makes of the arguments, and y.
 
     Where the workload says the shape, that is it, also where a sketch sees the array in another one
     of as many elements, such as a plane as one row.
@@ -55,4 +55,5 @@ def kernel_arguments(task: Task, knobs: Knobs) -> list[tuple[str, tuple[int, ...
     own = {b.name: tuple(int(s) for s in b.shape) for b in func.params}
     for name, shape in own.items():
         assert prod(shapes.get(name, shape)) == prod(shape), (task.key, name)
+    assert str(func.params[-1].dtype) == task.workload.output_dtype, task.key
     return [(b.name, shapes.get(b.name, own[b.name]), str(b.dtype)) for b in func.params]

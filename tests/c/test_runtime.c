@@ -236,8 +236,8 @@ static void check_calls(void) {
   require_rows("rows", o); /* clears the message */
   REQUIRE(strcmp(tvm_ops_get_task(0)->key, "rows") == 0);
   REQUIRE(tvm_ops_get_task(5) == NULL && tvm_ops_get_task(-1) == NULL);
-  REQUIRE(tvm_ops_dtype_size(TVM_OPS_INT64) == 8 && tvm_ops_dtype_size(0) == 0);
-  REQUIRE(tvm_ops_dtype_size(10) == 0);
+  REQUIRE(tvm_ops_dtype_size(TVM_OPS_UINT64) == 8 && tvm_ops_dtype_size(0) == 0);
+  REQUIRE(tvm_ops_dtype_size(11) == 0);
   free(o);
 }
 

@@ -1,14 +1,26 @@
 """Operators: one module each, found by name; a file here and one in ``schedules/`` make one.
 
 Names that start with an underscore are shared parts. A module X has ``Workload``, ``WORKLOADS``,
-``ERROR_BOUND`` and, for the arrays that ``workload.arguments`` names,
+``ERROR_BOUND`` (of the largest output; 0: equal, as integers are) and, for the arrays that
+``workload.arguments`` names,
 
 - ``data(w, seed)``: them all, in the layouts of the literature, such as NCHW and OIHW;
-- ``reference(w, arrays)``: y in float64, in such a layout, with numpy only;
-- ``pack(w, knobs, arrays)``: those of them that are given, as the kernel takes them;
-- ``layouts(w)``: what the axes of the kernel's arguments are, where there are words for it;
-- ``unpack_output(w, y)``: what the kernel wrote, in ``reference``'s layout;
-- ``compute(w, knobs)``: the PrimFunc of the same parameters in the same order, then y.
+- ``reference(w, arrays)``: y in such a layout, with numpy only: in float64, or the very numbers
+  where ``ERROR_BOUND`` is 0;
+- ``pack(w, knobs, arrays)``: what the kernel takes, made of those of them that are given. By the
+  names of ``compute``'s parameters, which need not be those of ``workload.arguments``: of weights,
+  thresholds and signs may become weights, bounds and flips. Parameters (below) are given all
+  together or not at all, x and what else varies from call to call one by one or together;
+- ``compute(w, knobs)``: the PrimFunc, its last parameter y. Their order is that of the C function;
+- ``layouts(w)``: the axes of ``compute``'s parameters by name, where there are words for them;
+- ``unpack_output(w, y)``: what the kernel wrote, in ``reference``'s layout.
+
+A ``Workload`` is a frozen dataclass with ``shape_key``, ``dtype`` (the two make the task's key) and
+``parse(shape_key, dtype)``, which is their inverse; ``macs``; ``arguments`` and ``array_shapes``;
+``parameters``, those of the arguments that are a trained network's, the same in each call, which a
+bundle may carry; ``output_dtype``, numpy's name for the type of the kernel's y. It may have
+``kernel_shapes`` (see ``template.kernel_arguments``), ``array_dtypes`` (see ``_layout``) and
+``macs_per_operation`` (see ``Target.peak``).
 """
 
 from __future__ import annotations
@@ -18,9 +30,6 @@ import pkgutil
 from types import ModuleType
 
 from tvm_ops.errors import InputError
-
-PARAMETERS = ("weights", "bias", "slope")
-"""Arguments that are a trained network's, the same in each call: what a bundle may carry."""
 
 
 def operator_names() -> list[str]:

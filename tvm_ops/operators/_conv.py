@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tvm_ops.errors import InputError
 from tvm_ops.operators._epilogue import ACTIVATIONS, activate
+from tvm_ops.operators._key import Pair, check_dtype, pair, parse_fields, require_fields
 from tvm_ops.operators._layout import Array, blocked_shape, check_arrays, from_blocks, to_blocks
 
-Pair = tuple[int, int]
 Float64 = NDArray[np.float64]
 
 _PAIRS = {"k": "kernel", "s": "stride", "p": "pad", "d": "dilation", "c": "block"}
-_FIELD = re.compile(r"(n|ci|co|h|w|g|k|s|p|d|c)(\d+)(?:x(\d+))?")
-
-
 BLOCKS = (1, 4, 8, 16)
 MAX_SIZE = 1 << 16
 MAX_ELEMENTS = 1 << 28  # of one tensor, 1 GiB: kernels index with 32 bits, padding included
@@ -53,6 +49,7 @@ class ConvWorkload:
     residual: bool = False
     block: Pair = (1, 1)
     dtype: ClassVar[str] = "f32"
+    output_dtype: ClassVar[str] = "float32"
 
     def __post_init__(self) -> None:
         sizes = (self.n, self.ci, self.h, self.w, self.co, *self.kernel, *self.pad)
@@ -134,6 +131,11 @@ class ConvWorkload:
         return "x", "weights", "bias", *slope, *(("residual",) if self.residual else ())
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """Those of ``arguments`` that are a trained network's."""
+        return tuple(n for n in self.arguments if n in ("weights", "bias", "slope"))
+
+    @property
     def array_shapes(self) -> dict[str, tuple[int, ...]]:
         """NCHW, OIHW and [co] shapes of ``arguments``."""
         shapes: dict[str, tuple[int, ...]] = {
@@ -169,50 +171,24 @@ class ConvWorkload:
         ``_c1x4``: x, y).
         """
         sizes = [f"n{self.n}", f"ci{self.ci}", f"h{self.h}", f"w{self.w}", f"co{self.co}"]
-        pairs = [f"k{_pair(self.kernel)}", f"s{_pair(self.stride)}", f"p{_pair(self.pad)}"]
-        rest = [f"d{_pair(self.dilation)}"] if self.dilation != (1, 1) else []
+        pairs = [f"k{pair(self.kernel)}", f"s{pair(self.stride)}", f"p{pair(self.pad)}"]
+        rest = [f"d{pair(self.dilation)}"] if self.dilation != (1, 1) else []
         rest += [f"g{self.groups}"] if self.groups != 1 else []
         rest += [self.activation] if self.activation != "relu" else []
         rest += ["res"] if self.residual else []
-        rest += [f"c{_pair(self.block)}"] if self.block != (1, 1) else []
+        rest += [f"c{pair(self.block)}"] if self.block != (1, 1) else []
         return "_".join(sizes + pairs + rest)
 
     @classmethod
-    def parse(cls, text: str) -> ConvWorkload:
-        """The inverse of ``shape_key``; raises ``InputError``."""
-        values: dict[str, Any] = {}
-        for token in text.split("_"):
-            match = _FIELD.fullmatch(token)
-            value: Any = token
-            if token in ACTIVATIONS:
-                name = "activation"
-            elif token == "res":
-                name, value = "residual", True
-            elif match and (match[1] in _PAIRS or not match[3]):
-                name = _PAIRS.get(match[1], "groups" if match[1] == "g" else match[1])
-                value = (
-                    (int(match[2]), int(match[3] or match[2]))
-                    if match[1] in _PAIRS
-                    else int(match[2])
-                )
-            else:
-                raise InputError(f"workload '{text}': '{token}' is no field of a convolution's key")
-            if name in values:
-                raise InputError(f"workload '{text}': '{name}' is given twice")
-            values[name] = value
-        missing = [
-            f.name
-            for f in fields(cls)
-            if f.name in ("n", "ci", "h", "w", "co") and f.name not in values
-        ]
-        missing += [name for name in ("kernel", "stride", "pad") if name not in values]
-        if missing:
-            raise InputError(f"workload '{text}': {', '.join(missing)} missing")
-        return cls(**values)
-
-
-def _pair(value: Pair) -> str:
-    return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
+    def parse(cls, text: str, dtype: str = "f32") -> ConvWorkload:
+        """The inverse of ``shape_key`` and ``dtype``; raises ``InputError``."""
+        check_dtype(text, dtype, (cls.dtype,))
+        sizes = ("n", "ci", "h", "w", "co")
+        words = {"activation": ACTIVATIONS, "residual": ("res",)}
+        numbers = {name: name for name in sizes} | {"g": "groups"}
+        values = parse_fields(text, "a convolution", numbers, _PAIRS, words)
+        require_fields(text, values, (*sizes, "kernel", "stride", "pad"))
+        return cls(**values | {"residual": "residual" in values})
 
 
 def unpack_output(w: ConvWorkload, y: Array) -> Array:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from tvm_ops.errors import InputError
 from tvm_ops.operators._conv import MAX_ELEMENTS, MAX_SIZE, Float64
 from tvm_ops.operators._epilogue import ACTIVATIONS, activate
+from tvm_ops.operators._key import check_dtype, parse_fields, require_fields
 from tvm_ops.operators._layout import Array
-
-_FIELD = re.compile(r"(n|ci|co)(\d+)")
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class DenseWorkload:
     activation: str = "relu"
     residual: bool = False
     dtype: ClassVar[str] = "f32"
+    output_dtype: ClassVar[str] = "float32"
 
     def __post_init__(self) -> None:
         sizes = (self.n, self.ci, self.co)
@@ -72,6 +71,11 @@ class DenseWorkload:
         return "x", "weights", "bias", *slope, *(("residual",) if self.residual else ())
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """Those of ``arguments`` that are a trained network's."""
+        return tuple(n for n in self.arguments if n in ("weights", "bias", "slope"))
+
+    @property
     def array_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of ``arguments`` as the reference takes them."""
         shapes: dict[str, tuple[int, ...]] = {"x": self.input_shape, "weights": self.weights_shape}
@@ -86,27 +90,14 @@ class DenseWorkload:
         return "_".join([f"n{self.n}", f"ci{self.ci}", f"co{self.co}", *rest])
 
     @classmethod
-    def parse(cls, text: str) -> DenseWorkload:
-        """The inverse of ``shape_key``; raises ``InputError``."""
-        values: dict[str, Any] = {}
-        for token in text.split("_"):
-            match = _FIELD.fullmatch(token)
-            value: Any = token
-            if match:
-                name, value = match[1], int(match[2])
-            elif token == "res":
-                name, value = "residual", True
-            elif token in ACTIVATIONS:
-                name = "activation"
-            else:
-                raise InputError(f"workload '{text}': '{token}' is no field of a dense layer's key")
-            if name in values:
-                raise InputError(f"workload '{text}': '{name}' is given twice")
-            values[name] = value
-        missing = [name for name in ("n", "ci", "co") if name not in values]
-        if missing:
-            raise InputError(f"workload '{text}': {', '.join(missing)} missing")
-        return cls(**values)
+    def parse(cls, text: str, dtype: str = "f32") -> DenseWorkload:
+        """The inverse of ``shape_key`` and ``dtype``; raises ``InputError``."""
+        check_dtype(text, dtype, (cls.dtype,))
+        sizes = ("n", "ci", "co")
+        words = {"activation": ACTIVATIONS, "residual": ("res",)}
+        values = parse_fields(text, "a dense layer", {n: n for n in sizes}, words=words)
+        require_fields(text, values, sizes)
+        return cls(**values | {"residual": "residual" in values})
 
 
 def dense_reference(w: DenseWorkload, arrays: dict[str, Array]) -> Float64:

@@ -13,10 +13,12 @@ Array = NDArray[Any]
 
 
 def check_arrays(w: Any, arrays: dict[str, Array]) -> None:
-    """Raises ``InputError`` for an array that is no argument, of another shape, or no numbers.
+    """Raises ``InputError`` for an array that is no argument, of another shape or type.
 
-    ``w`` is a workload with ``arguments`` and ``array_shapes``.
+    ``w`` is a workload with ``arguments`` and ``array_shapes``; where it has ``array_dtypes``, the
+    types are these, else they are any numbers.
     """
+    dtypes: dict[str, str] = getattr(w, "array_dtypes", {})
     for name, array in arrays.items():
         expected = w.array_shapes.get(name)
         if expected is None:
@@ -25,6 +27,8 @@ def check_arrays(w: Any, arrays: dict[str, Array]) -> None:
             raise InputError(f"'{name}' has shape {array.shape}, {w.shape_key} has {expected}")
         if array.dtype.kind not in "fiu":
             raise InputError(f"'{name}' is of type {array.dtype.str}, not of numbers")
+        if array.dtype != dtypes.get(name, array.dtype):
+            raise InputError(f"'{name}' is {array.dtype}, {w.shape_key} has {dtypes[name]}")
 
 
 def blocked_shape(shape: tuple[int, int, int, int], c: int) -> tuple[int, ...]:

@@ -117,7 +117,7 @@ static void prepare(const options* chosen, const tvm_ops_task* task, void** data
     data[a] = bench_allocate(&task->arguments[a]);
     if (a < last) bench_fill_random(&task->arguments[a], data[a], (uint32_t)a + 1);
   }
-  /* NaNs, as floats: what the kernel leaves unwritten is seen. */
+  /* NaNs, as floats, and bits of padding that are not zero: what stays unwritten is seen. */
   memset(data[last], 0xff, tvm_ops_argument_size(&task->arguments[last]));
   for (int i = 0; i < chosen->n_inputs; ++i) {
     const char* input = chosen->inputs[i];

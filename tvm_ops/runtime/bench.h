@@ -18,7 +18,7 @@ __attribute__((noreturn, format(printf, 2, 3))) void bench_stop(int code, const 
 /* Starts on a page, so that cache sets do not vary with the sizes of the other arguments. */
 void* bench_allocate(const tvm_ops_argument* argument);
 
-/* Finite numbers, the same ones at each run: floats in (-1, 1), any integers. */
+/* Finite numbers, the same ones at each run: floats in (-1, 1), integers of any bits. */
 void bench_fill_random(const tvm_ops_argument* argument, void* data, uint32_t seed);
 
 /* Raw little-endian elements; any other size than the argument's is wrong input. */

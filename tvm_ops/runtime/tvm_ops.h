@@ -34,7 +34,8 @@ enum {
   TVM_OPS_UINT16 = 6,
   TVM_OPS_INT32 = 7,
   TVM_OPS_UINT32 = 8,
-  TVM_OPS_INT64 = 9
+  TVM_OPS_INT64 = 9,
+  TVM_OPS_UINT64 = 10
 };
 
 /* What a call returns; tvm_ops_last_error() has the message. */

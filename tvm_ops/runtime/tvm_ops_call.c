@@ -61,7 +61,7 @@ static const struct {
     [TVM_OPS_INT8] = {"int8", 1},       [TVM_OPS_UINT8] = {"uint8", 1},
     [TVM_OPS_INT16] = {"int16", 2},     [TVM_OPS_UINT16] = {"uint16", 2},
     [TVM_OPS_INT32] = {"int32", 4},     [TVM_OPS_UINT32] = {"uint32", 4},
-    [TVM_OPS_INT64] = {"int64", 8},
+    [TVM_OPS_INT64] = {"int64", 8},     [TVM_OPS_UINT64] = {"uint64", 8},
 };
 
 static bool is_dtype(int32_t dtype) {

@@ -14,7 +14,7 @@ from tvm_ops.tuning import log
 from tvm_ops.tuning.log import Record, best, log_path, read_log
 from tvm_ops.tuning.progress import Progress
 from tvm_ops.tuning.session import tune
-from tvm_ops.tuning.slices import slice_rows, sliced
+from tvm_ops.tuning.slices import float_macs, slice_rows, sliced
 from tvm_ops.tuning.workers import WorkerPool
 
 _TRIAL_MACS = 40e6  # multiply-adds that take as long as the rest of a trial, about 0.4 s of a core
@@ -70,7 +70,7 @@ def run_job(
     fails) is kept in ``errors``, and the next task goes on; KeyboardInterrupt is raised again.
     Raises ``InputError`` for a board that does not fit or a log that cannot be read.
     """
-    job = Job(sorted(tasks, key=lambda task: float(task.workload.macs)), trials)
+    job = Job(sorted(tasks, key=float_macs), trials)
     place = get_timing_board(board, job.tasks[0].target)
     records = _Records(logs)
     todo: list[Task] = []
@@ -133,4 +133,4 @@ class _Records:
 
 def _work(task: Task) -> float:
     """Of one trial, in units of what any trial takes."""
-    return 1 + float(sliced(task, slice_rows(task)).workload.macs) / _TRIAL_MACS
+    return 1 + float_macs(sliced(task, slice_rows(task))) / _TRIAL_MACS

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tvm_ops.boards import RunResult, get_board
 from tvm_ops.build import build_program
+from tvm_ops.correctness import largest_error, what_differs
 from tvm_ops.operators import get_operator
 from tvm_ops.task import Knobs, Task
 from tvm_ops.template import kernel_arguments
@@ -39,7 +40,8 @@ class Outcome:
 class Measurer:
     """Everything that the candidates of one task share: inputs, reference, board, scratch folder.
 
-    ``bound`` limits the largest error over the largest output; None is the operator's own.
+    ``bound`` limits the largest error over the largest output, 0 asks for equality; None is the
+    operator's own.
     ``repeats`` is the number of timed runs; None is 1, or on a wall clock WALL_CLOCK_REPEATS.
     """
 
@@ -65,8 +67,14 @@ class Measurer:
         return arrays
 
     @cached_property
-    def reference(self) -> NDArray[np.float64]:
+    def reference(self) -> Array:
+        """What the operator says that the output is."""
         return np.asarray(self.operator.reference(self.task.workload, self.arrays))
+
+    @cached_property
+    def largest(self) -> float:
+        """What errors are divided by."""
+        return float(np.abs(self.reference).max()) or 1.0
 
     def measure(self, knobs: Knobs, cycle_limit: int | None = None) -> Outcome:
         """One trial; an error of the build, of the run, or in the result is the outcome's."""
@@ -108,13 +116,14 @@ class Measurer:
             return Outcome([], error=f"cut off: past {cycle_limit} cycles")
         if result.error:
             return Outcome([], error=f"run: {result.error}")
-        largest = float(np.abs(self.reference).max()) or 1.0
         y = self.output(result)
         assert y is not None
-        difference = np.abs(y.astype(np.float64) - self.reference)
-        max_error = float(difference.max()) / largest
-        if not max_error <= self.bound:  # also where it is not a number
+        max_error, error = largest_error(y, self.reference) / self.largest, None
+        if self.bound == 0:
+            error = what_differs(y, self.reference)
+        elif not max_error <= self.bound:
             error = f"error {max_error:.2e} of the largest output, bound {self.bound:g}"
+        if error:
             known = max_error if np.isfinite(max_error) else None
             return Outcome([], max_error=known, error=f"wrong result: {error}")
         cycles = result.cycles[0] if result.cycles else None

@@ -35,7 +35,7 @@ def distance(a: Any, b: Any) -> float:
             continue
         if field.name in _DECISIVE:
             return math.inf
-        sizes = type(mine) is int and type(theirs) is int
+        sizes = type(mine) is int and type(theirs) is int and min(mine, theirs) > 0
         total += abs(math.log2(mine / theirs)) if sizes else _OTHER
     return total
 

@@ -37,12 +37,12 @@ class Progress:
 
     @property
     def percent_of_peak(self) -> float | None:
-        """Of one core's float32 peak, the plain algorithm's multiply-adds counted."""
+        """Of one core's peak, the plain algorithm's multiply-adds counted."""
         seconds = self.best.cost if self.best else None
         if not seconds:
             return None
         target = self.task.target
-        peak = target.macs_per_cycle * target.clock_ghz * 1e9
+        peak = target.peak(self.task.workload) * target.clock_ghz * 1e9
         measured = sliced(self.task, self.best.slice if self.best else None)
         return 100 * float(measured.workload.macs) / seconds / peak
 

@@ -15,7 +15,7 @@ from tvm_ops.task import Knobs, Task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning.space import check_knobs
 
-SLICE_MACS = 10e6  # a trial of so many multiply-adds takes half a second, a third of it the build
+SLICE_MACS = 10e6  # a trial of so many of float32 takes half a second, a third of it the build
 _UNIT_ROWS = 12  # register tiles of 1, 2, 3, 4 and 6 rows divide it
 _LEAST_PIXELS = 96  # of a 1x1 kernel, whose tiles are of up to 14 pixels in one row
 _WORTH = 1.5  # times fewer rows, or the whole is measured
@@ -30,7 +30,7 @@ def slice_rows(task: Task) -> int | None:
     if not _is_sliceable(task):
         return None
     w = task.workload
-    rows = int(SLICE_MACS * w.out_h / w.macs)
+    rows = int(SLICE_MACS * w.out_h / float_macs(task))
     if w.kernel == (1, 1):
         rows = max(rows, -(-_LEAST_PIXELS // w.out_w))
     else:
@@ -41,6 +41,12 @@ def slice_rows(task: Task) -> int | None:
         return rows if legality(task, rows)(default_knobs(task)) else None
     except InputError:  # fewer rows than the padding allows
         return None
+
+
+def float_macs(task: Task) -> float:
+    """How many multiply-adds of float32 take as long as the workload's own."""
+    target = task.target
+    return float(task.workload.macs) * target.macs_per_cycle / target.peak(task.workload)
 
 
 def _is_sliceable(task: Task) -> bool:
@@ -63,7 +69,7 @@ def sliced(task: Task, rows: int | None) -> Task:
     if rows is None:
         return task
     w = task.workload
-    reach = (w.kernel[0] - 1) * w.dilation[0] + 1
+    reach = (w.kernel[0] - 1) * getattr(w, "dilation", (1, 1))[0] + 1
     h = (rows - 1) * w.stride[0] + reach - 2 * w.pad[0]
     return replace(task, workload=replace(w, h=h))
 
