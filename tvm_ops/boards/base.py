@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tvm_ops import toolchain
 from tvm_ops.board_model.execute import Region
+from tvm_ops.boards.call import Call, File
 from tvm_ops.process import Finished
 from tvm_ops.targets import Target
 
@@ -43,19 +47,23 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one kind of board reports of a finished program; None for what it does not know."""
+    """What one kind of board reports of a finished program; None for what it does not know.
+
+    ``error``, one line, says why the run counts for nothing though the program did its part.
+    """
 
     finished: Finished
     cycles: list[int] | None = None
     cut_off: bool = False
     regions: list[Region] = field(default_factory=list)
+    error: str | None = None
 
 
 class Board(ABC):
     """Runs bench programs of one target."""
 
     name: str
-    """``modelled``, ``host`` or ``emulated``."""
+    """``modelled``, ``host``, ``emulated``, or the address of a board elsewhere."""
     times_wall_clock: bool
     """Whether the seconds that bench itself measures mean anything."""
     has_times = True
@@ -63,6 +71,16 @@ class Board(ABC):
 
     def __init__(self, target: Target) -> None:
         self.target = target
+
+    @property
+    def spec(self) -> str:
+        """What ``get_board`` makes this board from, also in another process."""
+        return self.name
+
+    @property
+    def names(self) -> list[str]:
+        """The boards that this one stands for: whose records count as its own."""
+        return [self.name]
 
     @property
     @abstractmethod
@@ -73,9 +91,19 @@ class Board(ABC):
         """Make now what the first program would otherwise wait for; quick where it is there."""
         toolchain.runtime_objects(self.target)
 
+    @contextmanager
+    def reserved(self, scratch: Path) -> Iterator[Board]:
+        """The board to run on; by a wall clock one at a time of all that share ``scratch``."""
+        if not self.times_wall_clock:
+            yield self
+            return
+        with (scratch / f"{quote(self.name, safe='')}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield self
+
     @abstractmethod
-    def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:
-        """Run a bench program of the target; ``cycle_limit`` cuts a repeat off, where it can."""
+    def execute(self, call: Call, *, timeout: float, cycle_limit: int | None) -> Measured:
+        """Run a program of the target; ``cycle_limit`` cuts a repeat off, where it can."""
 
     def run(
         self,
@@ -84,6 +112,7 @@ class Board(ABC):
         task: str | None = None,
         inputs: Mapping[str, Array | Path] | None = None,
         output: tuple[str, tuple[int, ...], str] | None = None,
+        libraries: Sequence[Path] = (),
         warmup: int = 1,
         repeat: int = 1,
         threads: int = 1,
@@ -94,19 +123,24 @@ class Board(ABC):
 
         ``inputs`` maps argument names to arrays in the kernel's own layout, or to files that hold
         them; the others are random. ``output`` is the (name, shape, dtype) of the argument to read
-        back. ``timeout`` is in seconds; ``cycle_limit``, for one repeat, matters on the modelled
-        board only.
+        back. ``libraries`` are what the program looks for in ``../lib``. ``timeout`` is in seconds;
+        ``cycle_limit``, for one repeat, matters on the modelled board only.
         """
         with tempfile.TemporaryDirectory(prefix="tvm_ops-run-") as folder:
             scratch = Path(folder)
-            argv = [str(Path(program).resolve()), "--json", str(scratch / "result.json")]
-            argv += ["--warmup", str(warmup), "--repeat", str(repeat), "--threads", str(threads)]
-            argv += ["--task", task] if task else []
-            for name, value in (inputs or {}).items():
-                argv += ["--input", f"{name}={_as_file(name, value, scratch)}"]
+            arguments: list[str | File] = [File(Path(program).resolve(), "bin/bench")]
+            result = File(scratch / "result.json", "result.json", comes_back=True)
+            arguments += ["--json", result]
+            arguments += ["--warmup", str(warmup), "--repeat", str(repeat)]
+            arguments += ["--threads", str(threads), *(["--task", task] if task else [])]
+            for number, (name, value) in enumerate((inputs or {}).items()):
+                path = _as_file(name, value, scratch)
+                arguments += ["--input", File(path, f"input-{number}.bin", f"{name}=")]
             if output:
-                argv += ["--output", str(scratch / "output.bin")]
-            measured = self.execute(argv, timeout=timeout, cycle_limit=cycle_limit)
+                path = scratch / "output.bin"
+                arguments += ["--output", File(path, "output.bin", comes_back=True)]
+            call = Call(arguments, libraries)
+            measured = self.execute(call, timeout=timeout, cycle_limit=cycle_limit)
             return self._result(measured, scratch, output, repeat, timeout)
 
     def _result(
@@ -119,7 +153,7 @@ class Board(ABC):
     ) -> RunResult:
         if measured.cut_off:
             return RunResult(self.name, cut_off=True)
-        error = measured.finished.failure
+        error = measured.error or measured.finished.failure
         if measured.finished.timed_out:
             error = f"timed out after {timeout:g} s"
         if error:

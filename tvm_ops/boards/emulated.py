@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 
 from tvm_ops.boards.base import Board, Measured
+from tvm_ops.boards.call import Call
 from tvm_ops.errors import InputError
 from tvm_ops.process import run_limited
 from tvm_ops.targets import Target
@@ -33,9 +33,9 @@ class EmulatedBoard(Board):
     def label(self) -> str:
         return f"{self.target.emulator}, no timing"
 
-    def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:
+    def execute(self, call: Call, *, timeout: float, cycle_limit: int | None) -> Measured:
         emulator = [str(self.target.emulator), "-L", str(sysroot(self.target))]
-        command = [*emulator, "-cpu", cpu(self.target), *argv]
+        command = [*emulator, "-cpu", cpu(self.target), *call.here]
         return Measured(run_limited(command, timeout=timeout, memory=MEMORY_LIMIT))
 
 

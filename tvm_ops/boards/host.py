@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tvm_ops.boards.base import Board, Measured
+from tvm_ops.boards.call import Call
 from tvm_ops.errors import InputError
 from tvm_ops.process import run_limited
 from tvm_ops.targets import Target
@@ -31,5 +30,5 @@ class HostBoard(Board):
     def label(self) -> str:
         return "this machine, wall clock"
 
-    def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:
-        return Measured(run_limited(argv, timeout=timeout, memory=MEMORY_LIMIT))
+    def execute(self, call: Call, *, timeout: float, cycle_limit: int | None) -> Measured:
+        return Measured(run_limited(call.here, timeout=timeout, memory=MEMORY_LIMIT))

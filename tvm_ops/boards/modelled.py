@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tvm_ops.board_model.plugin import plugin
 from tvm_ops.boards.base import Board, Measured
+from tvm_ops.boards.call import Call
 from tvm_ops.errors import InputError
 from tvm_ops.process import Finished
 from tvm_ops.targets import Target
@@ -40,12 +39,12 @@ class ModelledBoard(Board):
         super().prepare()
         plugin()
 
-    def execute(self, argv: Sequence[str], *, timeout: float, cycle_limit: int | None) -> Measured:
+    def execute(self, call: Call, *, timeout: float, cycle_limit: int | None) -> Measured:
         from tvm_ops.board_model import execute
 
         done = execute(
             self.target,
-            list(argv),
+            call.here,
             cycle_limit=cycle_limit,
             timeout=timeout,
             marked=True,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -94,8 +91,8 @@ class Measurer:
         self, program: Path, knobs: Knobs, cycle_limit: int | None = None, threads: int = 1
     ) -> RunResult:
         """Run the built program on this task's inputs, packed as the knobs say."""
-        with self._alone():
-            return self.board.run(
+        with self.board.reserved(self.scratch) as board:
+            return board.run(
                 program,
                 inputs=self.operator.pack(self.task.workload, knobs, self.arrays),
                 output=kernel_arguments(self.task, knobs)[-1],
@@ -128,16 +125,6 @@ class Measurer:
             return Outcome([], max_error=known, error=f"wrong result: {error}")
         cycles = result.cycles[0] if result.cycles else None
         return Outcome(result.seconds or [], cycles, max_error)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """On a wall clock one candidate runs at a time, whatever the other workers build."""
-        if not self.board.times_wall_clock:
-            yield
-            return
-        with (self.scratch / "clock.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def _one_line(error: Exception) -> str:

@@ -17,6 +17,8 @@ import numpy as np
 
 from tvm_ops import toolchain
 from tvm_ops.boards import get_board
+from tvm_ops.boards.base import Board
+from tvm_ops.boards.call import Call, File
 from tvm_ops.cache import cached_folder
 from tvm_ops.errors import InputError
 from tvm_ops.peers.convolution import OPERATORS, Array, Convolution
@@ -92,7 +94,7 @@ def sizes(conv: Convolution) -> list[int]:
 class HandwrittenProcess:
     """A task ready to run on a board; each ``run`` starts the program anew, with a warm-up."""
 
-    argv: list[str]
+    arguments: list[str | File]
     folder: Path
     task: Task
     board: BoardName
@@ -103,9 +105,12 @@ class HandwrittenProcess:
     def run(self, repeat: int = 1) -> list[float]:
         """Seconds of each repeat; none on a board that does not know them. Raises PeerFailed."""
         target = self.task.target
-        board = get_board(self.board.name, target)
-        argv = [*self.argv, "1", str(repeat)]
-        done = board.execute(argv, timeout=self.timeout, cycle_limit=None)
+        named = self.board
+        board = named if isinstance(named, Board) else get_board(named.name, target)
+        call = Call([*self.arguments, "1", str(repeat)])
+        done = board.execute(call, timeout=self.timeout, cycle_limit=None)
+        if done.error:
+            raise PeerFailed(done.error)
         if done.finished.timed_out:
             raise PeerFailed(f"no result within {self.timeout:g} s")
         if done.finished.exit_code == _CANNOT:
@@ -178,7 +183,9 @@ class Handwritten:
             for file in ARGUMENTS:
                 np.ascontiguousarray(data[file], "<f4").tofile(folder / file)
             numbers = ",".join(map(str, sizes(Convolution.of(task.workload))))
-            files = [str(folder / n) for n in (*ARGUMENTS, "y", "result.json")]
+            arguments: list[str | File] = [File(program, "bin/bench"), task.operator, numbers]
+            arguments += [File(folder / file, file) for file in ARGUMENTS]
+            results = ("y", "result.json")
+            arguments += [File(folder / file, file, comes_back=True) for file in results]
             version = toolchain.compiler_version(task.target.compiler).split()[-1]
-            yield HandwrittenProcess([str(program), task.operator, numbers, *files], folder, task,
-                                     board, timeout, f"gcc {version}")  # fmt: skip
+            yield HandwrittenProcess(arguments, folder, task, board, timeout, f"gcc {version}")
