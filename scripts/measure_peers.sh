@@ -3,7 +3,7 @@
 #
 #   bash scripts/measure_peers.sh [TARGET...] [--network NAME]... [--peer NAME]... [--again]
 #
-# Default: rpi4 rpi3 rpi5, all five networks (tvm_ops/networks.py), ncnn mnn xnnpack onnxruntime.
+# Default: rpi4 rpi3 rpi5, all five networks (tvm_ops/networks), ncnn mnn xnnpack onnxruntime.
 # Can be stopped and started again at any time: what tuning_logs/TARGET/peers.jsonl knows of the
 # same version of a peer is not measured twice. One process; several targets may run side by side.
 set -euo pipefail

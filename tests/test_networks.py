@@ -10,18 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tvm_ops.errors import InputError
-from tvm_ops.networks import KINDS, NETWORKS, all_layers, kind, layers
+from tvm_ops.networks import FLOAT, KINDS, NETWORKS, all_layers, kind, layers
 from tvm_ops.operators._dense import DenseWorkload, dense_data, dense_reference
 from tvm_ops.operators._epilogue import ACTIVATIONS
 
 # Multiply-adds: He et al. table 1 (ResNet-50: torchvision's 4.09 G, of version 1.5), Howard et al.
-# 2017 table 8, Sandler et al. table 4, Howard et al. 2019 table 3. Then layers of each kind.
+# 2017 table 8, Sandler et al. table 4, Howard et al. 2019 table 3; torchvision's of the last three.
+# Then layers of each kind.
 PUBLISHED = {
     "resnet18": (1.8e9, (13, 3, 4, 0, 1)),
     "resnet50": (4.1e9, (13, 36, 4, 0, 1)),
     "mobilenet_v1": (569e6, (0, 13, 1, 13, 1)),
     "mobilenet_v2": (300e6, (0, 34, 1, 17, 1)),
     "mobilenet_v3_large": (219e6, (0, 30, 1, 15, 18)),
+    "alexnet": (714e6, (4, 0, 1, 0, 3)),
+    "vgg11": (7.61e9, (8, 0, 0, 0, 3)),
+    "squeezenet": (0.82e9, (8, 17, 1, 0, 0)),
 }
 
 
@@ -59,7 +63,7 @@ def test_known_layers(network, key, count):
 def test_all_layers_are_different_and_know_their_networks():
     found = all_layers()
     assert len({layer.key for layer in found}) == len(found)
-    assert {layer.key for layer in found} == {x.key for name in NETWORKS for x in layers(name)}
+    assert {layer.key for layer in found} == {x.key for name in FLOAT for x in layers(name)}
     stem = next(x for x in found if x.key == "conv2d-n1_ci3_h224_w224_co32_k3_s2_p1_relu6-f32")
     assert (stem.count, stem.networks) == (2, ("mobilenet_v1", "mobilenet_v2"))
 

@@ -70,11 +70,11 @@ def _tune_networks(arguments: Namespace) -> int:
 def _network_tasks(arguments: Namespace) -> list[Task]:
     """The tasks of all layers, each once."""
     from tvm_ops.chooser import layer_tasks
-    from tvm_ops.networks import NETWORKS, layers
+    from tvm_ops.networks import FLOAT, layers
     from tvm_ops.targets import get_target
 
     target = get_target(arguments.target)
-    names = list(NETWORKS) if "all" in arguments.networks else arguments.networks
+    names = FLOAT if "all" in arguments.networks else arguments.networks
     tasks: dict[str, Task] = {}
     without = Counter[str]()
     for name in names:
