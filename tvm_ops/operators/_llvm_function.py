@@ -1,0 +1,110 @@
+"""LLVM IR of small functions that TVM imports and inlines: pointers and int32 in, memory out."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+
+class Function:
+    """Grows line by line; values are named by their number.
+
+    ``arguments`` are pointers, which do not overlap; ``indices`` are int32 arguments after them.
+    """
+
+    def __init__(self, arguments: tuple[str, ...], indices: tuple[str, ...] = ()) -> None:
+        self.arguments, self.indices = arguments, indices
+        self._lines: list[str] = []
+        self._declared: dict[str, None] = {}
+        self._values = 0
+
+    def line(self, text: str) -> None:
+        """A line without a value: a label, a branch, a store."""
+        self._lines.append(text)
+
+    def value(self, text: str) -> str:
+        """The name of a new value, computed by ``text``."""
+        self._values += 1
+        self.line(f"  %v{self._values} = {text}")
+        return f"%v{self._values}"
+
+    def call(self, kind: str, name: str, *operands: tuple[str, str]) -> str:
+        """An intrinsic's result; each operand is (type, value)."""
+        types = ", ".join(t for t, _ in operands)
+        self._declared[f"declare {kind} @{name}({types})"] = None
+        return self.value(f"call {kind} @{name}({', '.join(f'{t} {v}' for t, v in operands)})")
+
+    def pointer(self, base: str, offset: int | str) -> str:
+        """``base`` plus so many bytes, a number or an int32 value."""
+        return self.value(f"getelementptr i8, ptr {base}, i32 {offset}") if offset else base
+
+    def load(self, kind: str, base: str, offset: int | str = 0) -> str:
+        """From any address: alignment is that of bytes."""
+        return self.value(f"load {kind}, ptr {self.pointer(base, offset)}, align 1")
+
+    def load_first(self, lanes: int, element: str, size: int, base: str, count: int) -> str:
+        """The first ``count`` of a vector's lanes; the others, which are not read, are zero.
+
+        ``element`` is the type of a lane, ``size`` its bytes.
+        """
+        vector = f"<{lanes} x {element}>"
+        if count >= lanes:
+            return self.load(vector, base)
+        value = "zeroinitializer"
+        for lane in range(count):
+            one = self.load(element, base, lane * size)
+            value = self.value(f"insertelement {vector} {value}, {element} {one}, i32 {lane}")
+        return value
+
+    def store(self, kind: str, value: str, base: str, offset: int | str = 0) -> None:
+        self.line(f"  store {kind} {value}, ptr {self.pointer(base, offset)}, align 1")
+
+    def store_bytes(self, value: str, length: int, count: int, base: str, offset: int = 0) -> None:
+        """The first ``count`` bytes of a vector of ``length``, in pieces of powers of two."""
+        first = 0
+        while first < count:
+            piece = min(16, 1 << ((count - first).bit_length() - 1))
+            part = self.lanes(value, "i8", length, first, piece)
+            self.store(f"<{piece} x i8>", part, base, offset + first)
+            first += piece
+
+    def lanes(self, value: str, element: str, length: int, first: int, count: int) -> str:
+        """``count`` lanes, from ``first`` on, of a vector of ``length``."""
+        if (first, count) == (0, length):
+            return value
+        return self.shuffle(value, element, length, range(first, first + count))
+
+    def shuffle(self, value: str, element: str, length: int, lanes: range | list[int]) -> str:
+        """The vector of these lanes."""
+        return self._shuffle(value, "poison", element, length, list(lanes))
+
+    def join(self, values: list[str], element: str, length: int) -> str:
+        """Vectors of ``length`` lanes each, whose number is a power of two, one after another."""
+        while len(values) > 1:
+            both = list(range(2 * length))
+            pairs = zip(values[::2], values[1::2], strict=True)
+            values = [self._shuffle(a, b, element, length, both) for a, b in pairs]
+            length *= 2
+        return values[0]
+
+    def _shuffle(self, a: str, b: str, element: str, length: int, lanes: list[int]) -> str:
+        kind, mask = f"<{length} x {element}>", ", ".join(f"i32 {i}" for i in lanes)
+        return self.value(f"shufflevector {kind} {a}, {kind} {b}, <{len(lanes)} x i32> <{mask}>")
+
+    @property
+    def name(self) -> str:
+        text = "\n".join([*self.arguments, *self.indices, *self._lines])
+        return "tvm_ops_" + sha256(text.encode()).hexdigest()[:12]
+
+    def llvm(self) -> str:
+        """The module: declarations, and the function ``name``, which returns 0."""
+        pointers = [f"ptr noalias %{name}" for name in self.arguments]
+        arguments = ", ".join([*pointers, *(f"i32 %{name}" for name in self.indices)])
+        return "\n".join(
+            [
+                *self._declared,
+                f"define internal i32 @{self.name}({arguments}) alwaysinline nounwind {{",
+                *self._lines,
+                "  ret i32 0",
+                "}\n",
+            ]
+        )
