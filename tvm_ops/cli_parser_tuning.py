@@ -65,8 +65,8 @@ Ctrl-C leaves a valid log; the same command resumes."""
         default=[],
         metavar="NAME",
         help="all layers of a network, those with few multiply-adds first, instead of an OPERATOR; "
-        "may be repeated: resnet18, resnet50, mobilenet_v1, mobilenet_v2, mobilenet_v3_large ('all' is "
-        "these five), alexnet, vgg11, squeezenet",
+        "may be repeated: resnet18, resnet50, mobilenet_v1, mobilenet_v2, mobilenet_v3_large, all "
+        "(these five), alexnet, vgg11, squeezenet",
     )
     add_layout(parser)
     parser.add_argument(
