@@ -236,11 +236,14 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
             given = [tirx.address_of(buffer[at]) for buffer, at in (
                 (x, (first, 0)), (thresholds, (0,) * len(rows)), (y, (first, 0))
             )]  # fmt: skip
-            kernels = [t.function() for t in (whole, rest) if t]
-            text = "\n".join(kernel.llvm() for kernel in kernels)
-            with T.attr(y.data, "pragma_import_llvm", text):
-                with T.serial(0, groups) as group:
-                    T.evaluate(tirx.call_extern("int32", kernels[0].name, *given, group))
-                if rest:
-                    T.evaluate(tirx.call_extern("int32", kernels[1].name, *given, groups))
+
+            def call(tile: Tile, group: Any) -> None:
+                kernel = tile.function()
+                with T.attr(y.data, "pragma_import_llvm", kernel.llvm()):
+                    T.evaluate(tirx.call_extern("int32", kernel.name, *given, group))
+
+            with T.serial(0, groups) as group:
+                call(whole, group)
+            if rest:
+                call(rest, groups)
     return builder.get()
