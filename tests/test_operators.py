@@ -137,6 +137,7 @@ def test_blocks_that_templates_ask_for_exist() -> None:
 THREADED_SHAPES = {  # others: a convolution
     "dense": "n1_ci512_co1000-f32",
     "depthwise_conv2d": "n1_ci64_h24_w24_co64_k3_s1_p1_g64_c4-f32",
+    "binary_input_conv2d": "n1_ci3_h24_w24_co64_k3_s1_p1_u8_thr1-u64",
     "fused_glue": "n1_h56_w56_c64_thr1-s16u64",
     "bitpack": "n1_h24_w24_c70_a2_channel-f32u32",
 }
