@@ -91,16 +91,16 @@ class Measurer:
         self, program: Path, knobs: Knobs, cycle_limit: int | None = None, threads: int = 1
     ) -> RunResult:
         """Run the built program on this task's inputs, packed as the knobs say."""
-        with self.board.reserved(self.scratch) as board:
-            return board.run(
-                program,
-                inputs=self.operator.pack(self.task.workload, knobs, self.arrays),
-                output=kernel_arguments(self.task, knobs)[-1],
-                repeat=self.repeats,
-                threads=threads,
-                timeout=RUN_TIMEOUT,
-                cycle_limit=cycle_limit,
-            )
+        return self.board.run_in_turn(
+            self.scratch,
+            program,
+            inputs=self.operator.pack(self.task.workload, knobs, self.arrays),
+            output=kernel_arguments(self.task, knobs)[-1],
+            repeat=self.repeats,
+            threads=threads,
+            timeout=RUN_TIMEOUT,
+            cycle_limit=cycle_limit,
+        )
 
     def output(self, result: RunResult) -> Array | None:
         """What the run wrote, in ``reference``'s layout; None where it failed."""
