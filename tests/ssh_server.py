@@ -20,7 +20,7 @@ SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin")
 
 @dataclass
 class Server:
-    """``folder`` holds all files; ``system`` stands for the board's /sys, ``bin`` is in its PATH."""
+    """``folder`` has all files: ``sys`` stands for the board's /sys, ``bin`` is in its PATH."""
 
     folder: Path
     port: int

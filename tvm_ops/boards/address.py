@@ -103,3 +103,8 @@ def split_words(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text))
     except ValueError as error:
         raise InputError(f"exec prefix '{text}': {str(error).lower()}") from None
+
+
+def board_names(spec: str) -> list[str]:
+    """The boards' names of a ``spec``, as logs have them."""
+    return [part.partition("?")[0] for part in spec.split(",")]

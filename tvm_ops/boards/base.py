@@ -20,6 +20,7 @@ from tvm_ops.board_model.execute import Region
 from tvm_ops.boards.call import Call, File
 from tvm_ops.process import Finished
 from tvm_ops.targets import Target
+from tvm_ops.task import Knobs, Task
 
 Array = NDArray[Any]
 
@@ -31,8 +32,9 @@ class RunResult:
     ``seconds`` and ``cycles`` have one value per repeat, in order; either is None where the board
     does not know it, and both are None for a run that failed or was cut off. ``outputs`` maps the
     name of the output to its array. ``error`` is one line, None for a run that ended well or was
-    cut off at its cycle limit (``cut_off``). ``gone`` says that it is the board that failed, not
-    the program. ``regions`` is what the modelled board knows of each repeat.
+    cut off at its cycle limit (``cut_off``). ``board_failed`` says that it is no fault
+    of the program, which may do well later. ``regions`` is what the modelled board knows of each
+    repeat.
     """
 
     board: str
@@ -41,7 +43,7 @@ class RunResult:
     outputs: dict[str, Array] = field(default_factory=dict)
     error: str | None = None
     cut_off: bool = False
-    gone: bool = False
+    board_failed: bool = False
     regions: list[Region] = field(default_factory=list)
 
 
@@ -49,8 +51,8 @@ class RunResult:
 class Measured:
     """What one kind of board reports of a finished program; None for what it does not know.
 
-    ``error``, one line, says why the run counts for nothing though the program did its part;
-    ``gone`` is that of ``RunResult``.
+    ``error``, one line, says why the run counts for nothing though the program may be sound:
+    it is the board that failed.
     """
 
     finished: Finished
@@ -58,7 +60,6 @@ class Measured:
     cut_off: bool = False
     regions: list[Region] = field(default_factory=list)
     error: str | None = None
-    gone: bool = False
 
 
 class Board(ABC):
@@ -92,6 +93,12 @@ class Board(ABC):
     def prepare(self) -> None:
         """Make now what the first program would otherwise wait for; quick where it is there."""
         toolchain.runtime_objects(self.target)
+
+    def build(self, task: Task, knobs: Knobs, path: Path) -> Path:
+        """What ``run`` takes of a task: a bench program."""
+        from tvm_ops.build import build_program
+
+        return build_program([(task, knobs)], self.target, path)
 
     def run_in_turn(self, scratch: Path, program: Path, **options: Any) -> RunResult:
         """As ``run``; by a wall clock one at a time of all processes that share ``scratch``."""
@@ -161,7 +168,7 @@ class Board(ABC):
         if measured.finished.timed_out:
             error = f"timed out after {timeout:g} s"
         if error:
-            return RunResult(self.name, error=error, gone=measured.gone)
+            return RunResult(self.name, error=error, board_failed=bool(measured.error))
         cycles = measured.cycles
         if cycles is not None and len(cycles) != repeat:
             return RunResult(self.name, error=f"{len(cycles)} regions for {repeat} repeats")

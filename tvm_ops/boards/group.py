@@ -13,7 +13,7 @@ from tvm_ops.boards.call import Call
 from tvm_ops.errors import InputError
 
 POLL = 0.02  # seconds between looks whether one of the boards is free
-AWAY = 60.0  # seconds that a board that is gone is not asked again
+AWAY = 60.0  # seconds that a board that failed is not asked again
 
 
 class BoardGroup(Board):
@@ -32,7 +32,7 @@ class BoardGroup(Board):
             raise InputError(f"boards {', '.join(names)}: one is there twice")
         self.boards = list(boards)
         self.name = ",".join(names)
-        self._gone: dict[str, float] = {}  # when each failed last
+        self._failed: dict[str, float] = {}  # when each failed last
 
     @property
     def spec(self) -> str:
@@ -53,7 +53,7 @@ class BoardGroup(Board):
     def run_in_turn(self, scratch: Path, program: Path, **options: Any) -> RunResult:
         """On the first that no process that shares ``scratch`` is using; waits for one.
 
-        What a board that is gone leaves undone goes to another one.
+        What a board fails to do, which is gone or too hot, goes to another one.
         """
         while True:
             for board in self._present() or self.boards:
@@ -63,16 +63,16 @@ class BoardGroup(Board):
                     except BlockingIOError:
                         continue
                     result = board.run(program, **options)
-                if result.gone:
-                    self._gone[board.name] = time.monotonic()
-                if not result.gone or not self._present():
+                if result.board_failed:
+                    self._failed[board.name] = time.monotonic()
+                if not result.board_failed or not self._present():
                     return result
             time.sleep(POLL)
 
     def _present(self) -> list[Board]:
-        """Those that have answered, or were not asked for a while."""
+        """Those that have not failed of late."""
         since = time.monotonic() - AWAY
-        return [board for board in self.boards if self._gone.get(board.name, since) <= since]
+        return [board for board in self.boards if self._failed.get(board.name, since) <= since]
 
     def execute(self, call: Call, *, timeout: float, cycle_limit: int | None) -> Measured:
         raise InputError(f"one board is needed here, not {', '.join(self.names)}")

@@ -81,7 +81,7 @@ class SshBoard(Board):
                     return measured
                 time.sleep(pause)
         except (BoardGone, InputError) as error:
-            return Measured(Finished(1, "", "", False), error=f"board: {error}", gone=True)
+            return Measured(Finished(1, "", "", False), error=f"board: {error}")
         raise AssertionError
 
     def _measure(self, call: Call, timeout: float) -> Measured:
