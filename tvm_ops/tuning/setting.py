@@ -13,8 +13,7 @@ from tvm_ops.task import Task, parse_task
 class Setting:
     """``bound`` limits the largest error over the largest output; None is the operator's own.
 
-    ``board`` is a board's ``spec``. ``rows``: only so many rows of the output are computed, see
-    ``slices.py``; None is the whole.
+    ``rows``: only so many rows of the output are computed, see ``slices.py``; None is the whole.
     """
 
     task: Task

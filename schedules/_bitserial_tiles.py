@@ -1,0 +1,121 @@
+"""The sketches of register tiles, ``assembly`` and ``intrinsics``, of the few-bit operators.
+
+For the few-bit operators: ``w`` is what they compute as a convolution.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Knobs = dict[str, Any]
+
+_MAX_PIXELS = {"aarch64": 5, "armv7": 3, "x86_64": 5}  # 5 P + 7 registers; ARMv7 spills from 2 on
+_MAX_OFFSET = 65520  # bytes: the immediate of a 16-byte load
+_PARALLEL_COPY = 16384  # words; fewer are there before threads are
+
+
+def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
+    """Knobs and options: pixels of the tile, where it reads x, whether each word is there twice.
+
+    A vector needs a word of x in both halves. `ld1r` does that, on A72 and A76 with an operation of
+    the vector pipes; a copy that has each word twice does without. The A53 loads 64 bits a cycle.
+    """
+    if not takes(w):
+        return {}
+    in_order = target.core == "cortex-a53"
+    most = min(_MAX_PIXELS[target.isa], w.out_h * w.out_w)
+    common: dict[str, list[Any]] = {
+        "pixels": list(range(1, most + 1)),
+        "x": ["padded", "im2col", *(["direct"] if w.reads_in_place else [])],
+    }
+    assembly = {**common, "duplicated": [False] if in_order else [True, False]}
+    portable = {**common, "duplicated": [False, True], "isa": [target.isa]}
+    if target.isa != "aarch64":
+        return {"intrinsics": portable}
+    return {"assembly": {**assembly, "in_order": [in_order]}, "intrinsics": portable}
+
+
+def takes(w: Any) -> bool:
+    """Whether a chunk fits bytes, and groups are of whole tiles."""
+    return w.cut is not None and (w.groups == 1 or w.co // w.groups % 8 == 0)
+
+
+def legal(w: Any, knobs: Knobs) -> bool:
+    """Whether there is a copy that could have words twice, and its offsets fit an instruction."""
+    if not knobs["duplicated"]:
+        return True
+    rows, words = w.cut
+    if knobs["x"] == "im2col":
+        reach = rows * w.kernel[1] * words * knobs["pixels"]
+    else:
+        reach = ((rows - 1) * (w.w + 2 * w.pad[1]) + w.kernel[1]) * words
+    return knobs["x"] != "direct" and reach * 16 <= _MAX_OFFSET
+
+
+def default(w: Any, target: Any) -> Knobs:
+    """The tile that takes the fewest cycles; x from padded rows, twice where that saves a pipe."""
+    return likely(w, target)[0]
+
+
+def likely(w: Any, target: Any) -> list[Knobs]:
+    """Knobs near the best, the likeliest first."""
+    sketches = space(w, target)
+    sketch = next(iter(sketches))
+    options = sketches[sketch]
+    fixed: dict[str, Any] = {"sketch": sketch}
+    fixed |= {name: options[name][0] for name in ("in_order", "isa") if name in options}
+    pixels = sorted(options["pixels"], key=lambda p: _cost(w, target, p))
+    found = []
+    for x in ["direct", "padded"] if _is_small(w) else ["padded", "direct"]:
+        twice = [True, False] if target.core in ("cortex-a72", "cortex-a76") else [False]
+        for duplicated in twice:
+            for p in pixels[:3]:
+                knobs = fixed | {"pixels": p, "x": x, "duplicated": duplicated}
+                if x in options["x"] and legal(w, knobs):
+                    found.append(knobs)
+    return found
+
+
+def _is_small(w: Any) -> bool:
+    """Whether so few output channels share a copy that it costs more than it saves."""
+    return bool(w.co <= 64 * w.kernel[0] * w.kernel[1])
+
+
+def _cost(w: Any, target: Any, pixels: int) -> float:
+    """Cycles of an output pixel's 8 channels, but for a factor.
+
+    Three instructions for 4 accumulators a step; in order the loads' halves take (8 + P) / 2
+    cycles. 7 to add up a pixel's sums, and to start a chunk and a tile 15 and 25 cycles.
+    """
+    rows, words = w.cut
+    steps = rows * w.kernel[1] * words
+    chunks = w.kernel[0] // rows * -(-w.group_words // words) * w.a_bits * w.w_bits
+    size = w.out_h * w.out_w
+    tiles = -(-size // pixels)
+    in_order = target.core == "cortex-a53"
+    step = 12 * pixels + ((8 + pixels) / 2 if in_order else 0)
+    spilled = 0.1 * step * (target.isa == "armv7" and pixels > 2)
+    rate = 1 if in_order else 0.5
+    chunk = rate * (steps * (step + spilled) + 7 * pixels) + 15
+    return float(tiles * (chunks * chunk + 25 + 4 * pixels))
+
+
+def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
+    """Schedules [``pack_input``, ``table``,] ``tile`` in place.
+
+    Threads take tiles of output channels: each byte of y is one thread's.
+    """
+    tile = sch.get_sblock("tile")
+    text = sch.get(tile).annotations["pragma_import_llvm"]
+    sch.unannotate(tile, "pragma_import_llvm")
+    _, n, group, channels, pixels = sch.get_loops(tile)
+    sch.annotate(pixels, "pragma_import_llvm", text)
+    sch.parallel(sch.fuse(n, group, channels))
+    if knobs["x"] == "direct":
+        return
+    loops = sch.get_loops(sch.get_sblock("pack_input"))
+    extent = 1
+    for loop in loops:
+        extent *= int(sch.get(loop).extent)
+    if extent >= _PARALLEL_COPY:
+        sch.parallel(sch.fuse(*loops[:5]))

@@ -1,0 +1,38 @@
+"""Schedules of ``bitserial_conv2d``: register tiles where they fit, and plain loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schedules import _bitserial_plain as plain
+from schedules import _bitserial_tiles as tiles
+
+Knobs = dict[str, Any]
+
+# With the sketch, choose another data flow; None: any of the space.
+STRUCTURAL = {"x": None, "duplicated": None}
+
+
+def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
+    """``assembly`` (AArch64), ``intrinsics``, ``plain``."""
+    return {**tiles.space(w, target), "plain": plain.space(w, target)}
+
+
+def legal(w: Any, target: Any, knobs: Knobs) -> bool:
+    """Whether the tile can read x as it lies."""
+    return knobs["sketch"] == "plain" or tiles.legal(w, knobs)
+
+
+def default(w: Any, target: Any) -> Knobs:
+    """What an untuned shape gets."""
+    return tiles.default(w, target) if tiles.takes(w) else plain.default(w, target)
+
+
+def likely(w: Any, target: Any) -> list[Knobs]:
+    """What a search should try after the default, the likeliest first."""
+    return tiles.likely(w, target) if tiles.takes(w) else []
+
+
+def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
+    """Schedules the blocks of ``operators/bitserial_conv2d.py`` in place."""
+    (plain if knobs["sketch"] == "plain" else tiles).schedule(sch, knobs, target)

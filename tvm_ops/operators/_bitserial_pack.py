@@ -1,0 +1,206 @@
+"""From trained parameters to what the few-bit kernels take: weights, bounds on T, corrections.
+
+T = sum of 2^(i + j) popcount(x_i ^ w_j) over planes i of x and j of weights. With bipolar codes of
+x, all pads being code 0, y = A - 2 T with A = K (2^a - 1)(2^w - 1); with unipolar ones y = A - T
+with A = sum of 2^(i + j) popcount(w_j). So y >= t is T <= floor((A - t) / m), m = 2 or 1. Exact
+zeros for the pads of bipolar codes add (2^a - 1) times the weights that fall outside to y.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from tvm_ops.operators import _bits, _glue
+from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._bitserial_chunk import CHANNELS
+from tvm_ops.operators._bitserial_reference import check
+from tvm_ops.operators._layout import Array
+
+
+def factor(w: FewBitWorkload) -> int:
+    """m of y = A - m T."""
+    return 1 if w.polarity == "unipolar" else 2
+
+
+def sum_bits(w: FewBitWorkload) -> int:
+    """Of the type that T is held in: T and the bound that none reaches, T + 1, fit it."""
+    return 16 if w.largest + 1 < 2**16 else 32
+
+
+def is_corrected(w: FewBitWorkload) -> bool:
+    """Whether pads are exact zeros that a correction has to make."""
+    return w.polarity == "bipolar0" and w.pad != (0, 0)
+
+
+def constants(w: FewBitWorkload, weights: Array) -> Array:
+    """A [co], int64."""
+    if w.polarity != "unipolar":
+        return np.full(w.co, w.largest, np.int64)
+    codes = _bits.bipolar_codes(weights, w.w_bits, "weights")
+    return (2**w.a_bits - 1) * codes.reshape(w.co, -1).sum(axis=1, dtype=np.int64)
+
+
+def bounds(w: FewBitWorkload, arrays: dict[str, Array]) -> tuple[Array, Array]:
+    """bounds [co, level], falling, and flips [co], 0 or 1.
+
+    The code is how many levels have (T < bound), its planes xor'ed with flip: y <= t, of a negative
+    sign, is T >= ceil((A - t) / m), so the count of those with T < that is turned over.
+    """
+    thresholds, signs = arrays.get("thresholds"), arrays.get("signs")
+    if thresholds is None or signs is None:
+        thresholds = _glue.shift_thresholds(arrays["mu"], arrays["shift"], w.out_bits)
+        signs = np.ones(w.co, np.int8)
+    room = constants(w, arrays["weights"])[:, None] - thresholds.astype(np.int64)
+    m = factor(w)
+    rising = room // m + 1  # T < floor(room / m) + 1
+    falling = -(-room // m)  # T < ceil(room / m)
+    found = np.where(signs[:, None] > 0, rising, falling)
+    return np.clip(found, 0, w.largest + 1), (signs < 0).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Positions of an output axis by which taps fall outside of the input: ``classes`` of them."""
+
+    size: int
+    outputs: int
+    kernel: int
+    stride: int
+    pad: int
+
+    @property
+    def before(self) -> int:
+        """Outputs from the start that reach over it."""
+        return min(self.outputs, -(-self.pad // self.stride))
+
+    @property
+    def after(self) -> int:
+        """Outputs at the end that reach over it."""
+        inside = (
+            self.size + self.pad - self.kernel
+        ) // self.stride + 1  # the first that reach none
+        return self.outputs - min(self.outputs, max(inside, 0))
+
+    @property
+    def together(self) -> int:
+        """Outputs whose class is that of the first one inside, less one."""
+        return max(self.outputs - self.before - self.after - 1, 0)
+
+    @property
+    def classes(self) -> int:
+        return self.outputs - self.together
+
+    def of(self, output: Any) -> Any:
+        """The class of an output, as TIR."""
+        from tvm import tirx
+
+        last_inside = self.before + self.together
+        far = tirx.max(output - last_inside, 0)
+        return tirx.min(output, self.before) + far
+
+    def outside(self, index: int) -> Array:
+        """Which taps of a class fall outside, bool [kernel]."""
+        output = index if index <= self.before else index + self.together
+        positions = output * self.stride - self.pad + np.arange(self.kernel)
+        return (positions < 0) | (positions >= self.size)
+
+
+def edges(w: FewBitWorkload) -> tuple[Edge, Edge]:
+    """Of rows and columns."""
+    args = zip((w.h, w.w), (w.out_h, w.out_w), w.kernel, w.stride, w.pad, strict=True)
+    rows, cols = (Edge(*a) for a in args)
+    return rows, cols
+
+
+def corrections(w: FewBitWorkload, weights: Array) -> Array:
+    """[row class * column class, co]: by how much T is too large where pads count as zero.
+
+    Half of (2^a - 1) sum of weights outside is whole: ci / groups is even and weights are odd.
+    """
+    rows, cols = edges(w)
+    per_tap = weights.astype(np.int64).sum(axis=3)  # [co, kh, kw]
+    found = []
+    for r in range(rows.classes):
+        for c in range(cols.classes):
+            outside = rows.outside(r)[:, None] | cols.outside(c)[None, :]
+            found.append((per_tap * outside).sum(axis=(1, 2)))
+    return (2**w.a_bits - 1) * np.stack(found) // 2
+
+
+class Order(Protocol):
+    """In which order a kernel takes its weights; its channels may be those of all groups."""
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """[group, tile, plane of the weights, part, step, 8]."""
+
+    @property
+    def row_parts(self) -> int:
+        """Into how many parts the kernel's rows are cut, and ``blocks``, each pixel's words."""
+
+    @property
+    def blocks(self) -> int: ...
+
+    @property
+    def words(self) -> int:
+        """64-bit words of a block."""
+
+
+def pack(w: FewBitWorkload, order: Order, arrays: dict[str, Array]) -> dict[str, Array]:
+    """x in words, and ``pack_parameters``; raises ``InputError`` that names the channel."""
+    check(w, arrays)
+    packed = {}
+    if "x" in arrays:
+        packed["x"] = _bits.pack_codes(arrays["x"], w.a_bits, w.word)
+    if "weights" in arrays:
+        packed |= pack_parameters(w, order, arrays)
+    return {name: np.ascontiguousarray(array) for name, array in packed.items()}
+
+
+def pack_parameters(w: FewBitWorkload, order: Order, arrays: dict[str, Array]) -> dict[str, Array]:
+    """weights as ``pack_weights``; bounds, flips or offsets, and corrections, by group and tile.
+
+    bounds [group, tile, level, 8], flips [group, tile] with a channel a bit; offsets
+    [group, tile, 8]; corrections [class, group, tile, 8]. Channels past the last: bits of zero.
+    """
+    weights, groups = arrays["weights"], order.weights_shape[0]
+    packed = {"weights": pack_weights(w, order, weights)}
+    kind = np.dtype(f"uint{sum_bits(w)}")
+    if w.glue == "acc":
+        packed["offsets"] = _by_tile(constants(w, weights), groups).astype(w.output_dtype)
+    else:
+        found, flips = bounds(w, arrays)
+        packed["bounds"] = np.moveaxis(_by_tile(found.T, groups), 0, 2).astype(kind)
+        packed["flips"] = np.packbits(_by_tile(flips, groups), axis=-1, bitorder="little")[..., 0]
+    if is_corrected(w):
+        # Sums are corrected modulo 2^16 or 2^32: what a correction adds to T is below that again.
+        packed["corrections"] = _by_tile(corrections(w, weights), groups).astype(kind)
+    return packed
+
+
+def _by_tile(array: Array, groups: int) -> Array:
+    """[..., co] as [..., group, tile, 8], zeros where a group's last tile has no channel."""
+    grouped = array.reshape(*array.shape[:-1], groups, -1)
+    unused = -grouped.shape[-1] % CHANNELS
+    padded = np.pad(grouped, [(0, 0)] * (grouped.ndim - 1) + [(0, unused)])
+    return padded.reshape(*padded.shape[:-1], -1, CHANNELS)
+
+
+def pack_weights(w: FewBitWorkload, order: Order, weights: Array) -> Array:
+    """[group, tile, plane, (row part, block), (row, column, word), 8 channels], uint64.
+
+    Words past ci are zero.
+    """
+    codes = _bits.bipolar_codes(weights, w.w_bits, "weights")
+    packed = _bits.pack_codes(codes, w.w_bits, "u64")  # [co, kh, kw, plane, word]
+    words = order.blocks * order.words
+    packed = np.pad(packed, [(0, 0)] * 4 + [(0, words - packed.shape[-1])])
+    # [kh, kw, plane, word, group, tile, 8]
+    by_tile = _by_tile(np.moveaxis(packed, 0, -1), order.weights_shape[0])
+    rows = order.row_parts, w.kernel[0] // order.row_parts
+    sizes = (*rows, w.kernel[1], w.w_bits, order.blocks, order.words, *by_tile.shape[4:])
+    ordered = by_tile.reshape(sizes).transpose(6, 7, 3, 0, 4, 1, 2, 5, 8)
+    return np.ascontiguousarray(ordered).reshape(order.weights_shape)

@@ -1,0 +1,75 @@
+"""The few-bit convolution in numpy, its test data, what its arrays have to be."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from tvm_ops.operators import _bits, _glue
+from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._layout import Array, check_arrays
+
+
+def sums(w: FewBitWorkload, x: Array, weights: Array) -> Array:
+    """y[n, oh, ow, co], int64, of codes x and weights."""
+    polarity = "unipolar" if w.polarity == "unipolar" else "bipolar"
+    values = _bits.values(x, w.a_bits, polarity)
+    pad = -(2**w.a_bits - 1) if w.polarity == "bipolar" else 0
+    edges = [(0, 0), (w.pad[0],) * 2, (w.pad[1],) * 2, (0, 0)]
+    padded = np.pad(values, edges, constant_values=pad).astype(np.float64)
+    (kh, kw), (sh, sw), g = w.kernel, w.stride, w.groups
+    split = padded.reshape(*padded.shape[:3], g, w.ci // g)
+    grouped = weights.astype(np.float64).reshape(g, w.co // g, kh, kw, w.ci // g)
+    y = np.zeros((w.n, w.out_h, w.out_w, g, w.co // g))
+    for i in range(kh):
+        for j in range(kw):
+            rows = slice(i, i + (w.out_h - 1) * sh + 1, sh)
+            cols = slice(j, j + (w.out_w - 1) * sw + 1, sw)
+            taps = split[:, rows, cols]  # sums below 2^30 are exact in float64
+            y += np.einsum("nhwgc,goc->nhwgo", taps, grouped[:, :, i, j], optimize=True)
+    return y.reshape(w.output_shape).astype(np.int64)
+
+
+def reference(w: FewBitWorkload, arrays: dict[str, Array]) -> Array:
+    """Codes uint8[n, oh, ow, co], or sums y in ``output_dtype``; numpy only."""
+    y = sums(w, arrays["x"], arrays["weights"])
+    if w.glue == "thr":
+        return _glue.threshold_codes(y, arrays["thresholds"], arrays["signs"], w.out_bits)
+    if w.glue == "shift":
+        return _glue.shift_codes(y, arrays["mu"], arrays["shift"], w.out_bits)
+    return y.astype(w.output_dtype)
+
+
+def data(w: FewBitWorkload, seed: int = 0) -> dict[str, Array]:
+    """Seeded arrays for ``w.arguments``; thresholds and shifts where sums are."""
+    rng = np.random.default_rng(seed)
+    top = 2**w.w_bits - 1
+    spread = sqrt(w.k) * (2**w.a_bits - 1) * top / 2 + 1
+    levels = 2**w.out_bits - 1
+    arrays: dict[str, Array] = {
+        "x": rng.integers(0, 2**w.a_bits, w.input_shape, np.uint8),
+        "weights": (2 * rng.integers(0, top + 1, w.weights_shape) - top).astype(np.int8),
+        "thresholds": np.sort(rng.normal(0, spread, (w.co, levels)).astype(np.int32)),
+        "signs": rng.choice(np.array([-1, 1], np.int8), w.co),
+        "mu": rng.normal(-spread, spread / 2, w.co).astype(np.int32),
+        "shift": rng.integers(0, int(np.log2(spread)) + 2, w.co, np.int32),
+    }
+    return {name: arrays[name] for name in w.arguments}
+
+
+def check(w: FewBitWorkload, arrays: dict[str, Array]) -> None:
+    """Raises ``InputError``, naming the channel, for what is no such workload's."""
+    check_arrays(w, arrays)
+    if "x" in arrays:
+        _bits.check_codes(arrays["x"], w.a_bits, "x")
+    if "thresholds" in arrays and "signs" in arrays:
+        _glue.check_thresholds(arrays["thresholds"], arrays["signs"], w.co, w.out_bits)
+    if "mu" in arrays and "shift" in arrays:
+        _glue.check_shift(arrays["mu"], arrays["shift"], w.co)
+
+
+def unpack_output(w: FewBitWorkload, y: Array) -> Array:
+    """Codes uint8[n, oh, ow, co] or sums of what the kernel wrote."""
+    y = y.reshape(w.kernel_output_shape)
+    return y if w.glue == "acc" else _bits.unpack_codes(y, w.co)

@@ -1,0 +1,211 @@
+"""Few-bit convolution by register tiles: blocks [``pack_input``, ``table``,] ``tile``.
+
+A tile is P neighbouring output pixels, over row ends, x 8 output channels; the last tile of an
+image ends with it, so that some pixels may be computed twice and none is asked whether it exists.
+Chunks (``_bitserial_chunk``) are all taps of as many 64-bit words of one plane of x as fit 31
+steps: 3x3, 128 channels is one of 18. Weights of 8 channels, 64 bytes a step, stay in the L1 while
+all pixels pass (512 channels at 7x7: 4.6 KB).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._bitserial_chunk import CHANNELS, WORD, Chunk
+from tvm_ops.operators._bitserial_glue import Glue
+from tvm_ops.operators._bitserial_pack import factor, is_corrected, sum_bits
+from tvm_ops.operators._bitserial_tile import Part, Tile, with_end
+from tvm_ops.operators._conv_tiles import Axis
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class Tiled:
+    """Sizes of a workload under the knobs ``pixels``, ``x``, ``duplicated``.
+
+    ``x`` is where tiles read: "direct"ly, from rows "padded" with zero bits, or from panels
+    ("im2col") of a tile's pixels; copies may have each word twice. ``emitter`` is a ``Tile``'s.
+    """
+
+    w: FewBitWorkload
+    pixels: Axis
+    x: str
+    duplicated: bool
+    emitter: str
+    isa: str
+
+    @classmethod
+    def of(cls, w: FewBitWorkload, knobs: dict[str, Any]) -> Self:
+        assembly = knobs["sketch"] == "assembly"
+        order = "in_order" if knobs.get("in_order") else "out_of_order"
+        return cls(
+            w,
+            Axis(w.out_h * w.out_w, knobs["pixels"]),
+            knobs["x"],
+            knobs["duplicated"],
+            order if assembly else "intrinsics",
+            "aarch64" if assembly else knobs["isa"],
+        )
+
+    @property
+    def channels(self) -> int:
+        """Output channels of a group."""
+        return self.w.co // self.w.groups
+
+    @property
+    def tiles(self) -> int:
+        """Of a group's output channels."""
+        return -(-self.channels // CHANNELS)
+
+    @property
+    def cut(self) -> tuple[int, int]:
+        """(rows of the kernel, words) of a chunk."""
+        assert self.w.cut
+        return self.w.cut
+
+    @property
+    def words(self) -> int:
+        """Of a chunk, for each tap."""
+        return self.cut[1]
+
+    @property
+    def blocks(self) -> int:
+        """Of words, in a plane."""
+        return -(-self.w.group_words // self.words)
+
+    @property
+    def row_parts(self) -> int:
+        """Chunks that the rows of the kernel make."""
+        return self.w.kernel[0] // self.cut[0]
+
+    @property
+    def steps(self) -> int:
+        """Of a chunk."""
+        return self.cut[0] * self.w.kernel[1] * self.words
+
+    @property
+    def size(self) -> int:
+        """Bytes of a word of what the tiles read."""
+        return 2 * WORD if self.duplicated else WORD
+
+    @property
+    def times(self) -> int:
+        """How often each word is there."""
+        return 2 if self.duplicated else 1
+
+    @property
+    def packed_shape(self) -> tuple[int, ...]:
+        """[n, group, plane, block, row, column, word], or [n, group, tile, plane, part, panel].
+
+        A panel is what a tile reads of a chunk.
+        """
+        w = self.w
+        if self.x == "im2col":
+            panel = self.steps * self.pixels.tile * self.times
+            parts = self.row_parts * self.blocks
+            return w.n, w.groups, self.pixels.tiles, w.a_bits, parts, panel
+        rows, cols = w.h + 2 * w.pad[0], w.w + 2 * w.pad[1]
+        return w.n, w.groups, w.a_bits, self.blocks, rows, cols, self.words * self.times
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """[group, co tile, plane, part, step, co in tile], uint64; part: (row part, block)."""
+        w = self.w
+        return w.groups, self.tiles, w.w_bits, self.row_parts * self.blocks, self.steps, CHANNELS
+
+    @property
+    def column(self) -> int:
+        """Bytes from a column of what the tiles read to the next."""
+        if self.x == "direct":
+            return int(np.prod(self.w.kernel_input_shape[3:])) * WORD
+        return self.words * self.size
+
+    @property
+    def row(self) -> int:
+        """Bytes from a row to the next."""
+        return self.column * (self.w.w if self.x == "direct" else self.packed_shape[5])
+
+    @property
+    def chunk(self) -> Chunk:
+        pixels = self.pixels.tile
+        if self.x == "im2col":
+            offsets = [s * pixels * self.size for s in range(self.steps)]
+        else:
+            offsets = [
+                i * self.row + j * self.column + k * self.size
+                for i in range(self.cut[0])
+                for j in range(self.w.kernel[1])
+                for k in range(self.words)
+            ]
+        return Chunk(pixels, tuple(offsets), self.x == "im2col", self.duplicated)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All chunks: planes of x, planes of weights, parts of the kernel's rows, of the words."""
+        w, blocks, parts = self.w, self.blocks, self.row_parts * self.blocks
+        if self.x == "direct":
+            block, row_part = self.words * WORD, self.cut[0] * self.row
+            plane = w.kernel_input_shape[4] * WORD
+        elif self.x == "padded":
+            block, row_part = int(np.prod(self.packed_shape[4:])) * WORD, self.cut[0] * self.row
+            plane = block * blocks
+        else:
+            block = self.packed_shape[5] * WORD
+            row_part, plane = block * blocks, block * parts
+        step = self.steps * CHANNELS * WORD
+        return tuple(
+            Part(i * plane + r * row_part + b * block, (j * parts + r * blocks + b) * step, i + j)
+            for i in range(w.a_bits)
+            for j in range(w.w_bits)
+            for r in range(self.row_parts)
+            for b in range(blocks)
+        )
+
+    @property
+    def pixel_step(self) -> int | None:
+        """Bytes from a pixel to the next where that is the same for all pixels of a tile."""
+        w, tile = self.w, self.pixels.tile
+        if self.x == "im2col":
+            return 0
+        (sh, sw), in_row = w.stride, w.out_w % tile == 0 and self.pixels.slots == self.pixels.size
+        if in_row or tile == 1 or w.out_w * sw * self.column == sh * self.row:
+            return sw * self.column
+        return None
+
+    @property
+    def is_corrected(self) -> bool:
+        return is_corrected(self.w)
+
+    @property
+    def has_table(self) -> bool:
+        return self.pixel_step is None or self.is_corrected
+
+    def tile(self, is_last: bool) -> Tile:
+        """What one call computes; the last tile of channels has fewer, and what is after them."""
+        w = self.w
+        y_step = int(np.prod(w.kernel_output_shape[3:]))
+        y_step *= np.dtype(w.output_dtype).itemsize
+        acc = w.glue == "acc"
+        glue = Glue(
+            self.isa,
+            w.out_bits,
+            sum_bits(w),
+            y_step,
+            plane_step=0 if acc else y_step // w.out_bits,
+            y_bits=np.dtype(w.output_dtype).itemsize * 8 if acc else 0,
+            factor=factor(w),
+            corrected=self.is_corrected,
+        )
+        step = None if self.has_table else self.pixel_step
+        tile = Tile(self.chunk, self.parts, step, glue, self.emitter)
+        if not is_last:
+            return tile
+        used = -(-w.co // CHANNELS)
+        zeros = 0 if acc else glue.plane_step - used
+        return with_end(tile, lanes=self.channels - (self.tiles - 1) * CHANNELS, zeros=zeros)
