@@ -5,7 +5,7 @@
     build/train/bin/pip install -e '.[train]'
     build/train/bin/python scripts/train_binary_digits.py
 
-Takes about a minute on one core for each of the two. It ends with an error if a network has less
+Takes half a minute on a free core for each of the two. It ends with an error if a network has less
 than 98 % on the test set, or if numpy does not give PyTorch's own bits for every image.
 """
 

@@ -78,7 +78,7 @@ def _first(plan: Plan, parameters: Arrays, n: int, word: str) -> Iterator[Layer]
     largest = int(np.abs(weights).sum(axis=(1, 2, 3)).max() * BRIGHTEST / FIRST_STEP)
     batch_norm = BatchNorm(**rising, eps=EPS, scale=np.float32(FIRST_STEP))
     folded = fold_batch_norm(batch_norm, lambda z: step_codes(z, plan.edges), largest, plan.bits)
-    shape = f"n{n}_ci1_h{SIZE}_w{SIZE}_co{plan.first}_k3_s1_p1"
+    shape = f"n{n}_ci1_h{SIZE}_w{SIZE}_co{plan.first}_k3_s1_p1_none"
     given = {"weights": weights, "bias": np.zeros(plan.first, np.float32)}
     yield Layer("first sums", f"conv2d-{shape}-f32", given)
     edges = (folded.thresholds * FIRST_STEP).astype(np.float32)
