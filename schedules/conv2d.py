@@ -12,6 +12,7 @@ from schedules import _conv2d_blocked as blocked
 from schedules import _conv2d_direct as direct
 from schedules import _conv2d_gemm as gemm
 from schedules import _conv2d_neon as neon
+from schedules import _conv2d_spatial_pack as spatial_pack
 
 Knobs = dict[str, Any]
 
@@ -21,6 +22,8 @@ STRUCTURAL = {"rows": None, "x": None}
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """NCHW: ``pixels``, ``channels`` (vectors along them), ``direct``; with groups ``grouped``.
+
+    ``spatial_pack`` has the knobs of AutoTVM's template of that name, for its logs.
 
     Channels in blocks: ``blocked``, and on AArch64 ``neon`` where they are of four, or few before
     and of four after it. Groups have to be of whole blocks.
@@ -35,7 +38,11 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     if w.groups > 1:
         return {"grouped": direct.space(w, target)}
     matrix = {along: gemm.space(w, target, along) for along in ("pixels", "channels")}
-    return {**matrix, "direct": direct.space(w, target)}
+    return {
+        **matrix,
+        "direct": direct.space(w, target),
+        "spatial_pack": spatial_pack.space(w, target),
+    }
 
 
 def _whole_groups(w: Any) -> bool:
@@ -80,6 +87,7 @@ _PARTS = {
     "pixels": gemm,
     "channels": gemm,
     "direct": direct,
+    "spatial_pack": spatial_pack,
     "grouped": direct,
     "blocked": blocked,
     "neon": neon,

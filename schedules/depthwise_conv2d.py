@@ -1,13 +1,16 @@
 """Schedules of ``depthwise_conv2d``: the space of knobs, what is legal, and the templates.
 
 for channel block (parallel): [planes: pad the plane]; for rows of tiles: for columns of tiles:
-straight-line code. The tile and its order of loads are the compute definition's.
+straight-line code. The tile and its order of loads are the compute definition's. ``channel_pack``
+has loops of its own.
 """
 
 from __future__ import annotations
 
 from math import prod
 from typing import Any
+
+from schedules import _depthwise_channel_pack as channel_pack
 
 Knobs = dict[str, Any]
 
@@ -31,10 +34,19 @@ _LIKELY = [
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """``blocks`` or ``planes`` (NCHW), or where these are too much code ``loops``.
 
-    Empty where x and y have different layouts.
+    In NCHW also ``channel_pack``, which has the knobs of AutoTVM's template, for its logs. Empty
+    where x and y have different layouts.
     """
     if w.block[0] != w.block[1]:
         return {}
+    sketches = _own_space(w, target)
+    if w.block[0] == 1 and w.co == w.ci:
+        sketches["channel_pack"] = channel_pack.space(w, target)
+    return sketches
+
+
+def _own_space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
+    """Without AutoTVM's; one sketch."""
     sketch, tiles = ("planes", _PLANE_TILES) if w.block[0] == 1 else ("blocks", _TILES)
     lanes = _lanes(w, target)
     fitting = [t for t in tiles if _fits(w, target, sketch, t, lanes)]
@@ -86,8 +98,8 @@ def _taps(w: Any, axis: int, tile: int) -> int:
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
-    """Every combination is."""
-    return True
+    """Every combination is; of ``channel_pack`` those whose code is small."""
+    return knobs["sketch"] != "channel_pack" or channel_pack.legal(w, target, knobs)
 
 
 def default(w: Any, target: Any) -> Knobs:
@@ -98,7 +110,7 @@ def default(w: Any, target: Any) -> Knobs:
     kernels that do not stay in registers: 37.5 instead of 41.0 for 960@7, 5x5, on A53. The A76
     loads twice a cycle and gains nothing.
     """
-    ((sketch, options),) = space(w, target).items()
+    ((sketch, options),) = _own_space(w, target).items()
     knobs = {"sketch": sketch, **{name: values[0] for name, values in options.items()}}
     if sketch != "blocks":
         return knobs
@@ -113,10 +125,10 @@ def default(w: Any, target: Any) -> Knobs:
 
 def likely(w: Any, target: Any) -> list[Knobs]:
     """What a search should try after the default, the likeliest first."""
-    ((sketch, options),) = space(w, target).items() or [("", {})]
-    if sketch != "blocks":
+    options = space(w, target).get("blocks")
+    if options is None:
         return []
-    common = {"sketch": sketch, "lanes": options["lanes"][0]}
+    common = {"sketch": "blocks", "lanes": options["lanes"][0]}
     return [
         {**common, "tile": tile, "fence": fence}
         for tile, fence in _LIKELY
@@ -131,6 +143,9 @@ def sliceable(w: Any, knobs: Knobs | str) -> bool:
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     """Schedules the blocks ``conv`` and, of ``planes``, ``pack_input`` in place."""
+    if knobs["sketch"] == "channel_pack":
+        channel_pack.schedule(sch, knobs)
+        return
     n, block, lane = sch.get_loops(sch.get_sblock("conv"))
     outer = sch.fuse(n, block)
     sch.parallel(outer)  # refused once other blocks are inside

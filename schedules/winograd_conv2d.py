@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from schedules import _winograd_batch_gemm as batch_gemm
 from schedules import _winograd_stages as stages
 from schedules._winograd_stages import READ
 
@@ -36,7 +37,8 @@ _WEIGHTS_AS_TILES = 5  # streaming the transformed weights once costs as much as
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """Sketches: ``packed`` (vectors along channels), ``phased`` (along tiles), ``neon``.
 
-    ``neon`` is ``packed`` with assembly tiles, on AArch64. Channels in blocks are ``packed`` if the
+    ``neon`` is ``packed`` with assembly tiles, on AArch64. ``batch_gemm`` has the knobs of
+    AutoTVM's template, for its logs, which are of one image. Channels in blocks are ``packed`` if the
     blocks are vectors.
     """
     lanes = target.vector_lanes if w.block == (1, 1) else w.block[0]
@@ -62,6 +64,8 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     found = {"packed": {**common, "v_inner": ["tile", "channel"]}}
     if w.block == (1, 1):
         found["phased"] = {**common, "v_inner": ["tile"]}
+        if w.n == 1:
+            found["batch_gemm"] = batch_gemm.space(w, target)
     if target.isa == "aarch64":
         tiles = [t for t in _TILES_NEON if any(_fits(w, target, m, t) for m in variants)]
         rest = {name: common[name] for name in ("m", "lanes", "v_outer", "pad_at")}
@@ -83,6 +87,8 @@ def _variants(w: Any) -> list[list[int]]:
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     """Whether loops divide, code and padding stay near the least, and no knob is without effect."""
+    if knobs["sketch"] == "batch_gemm":
+        return batch_gemm.legal(w, target, knobs)
     lanes, (tile_p, tile_co) = knobs["lanes"], knobs["tile"]
     if knobs["sketch"] == "neon":
         return _blocks_fit(w, target, knobs)
@@ -207,4 +213,4 @@ def _least_work(w: Any) -> float:
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     """Schedules the blocks of ``operators/winograd_conv2d.py`` in place."""
-    stages.schedule(sch, knobs)
+    (batch_gemm if knobs["sketch"] == "batch_gemm" else stages).schedule(sch, knobs)

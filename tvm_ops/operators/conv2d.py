@@ -19,6 +19,7 @@ from tvm_ops.operators._conv_blocked import Blocked, compute_blocked
 from tvm_ops.operators._conv_direct import Direct, compute_direct
 from tvm_ops.operators._conv_gemm import Gemm, compute_gemm
 from tvm_ops.operators._conv_neon import Neon, compute_neon
+from tvm_ops.operators._conv_spatial_pack import SpatialPack, compute_spatial_pack
 from tvm_ops.operators._conv_tiles import pack_blocks
 from tvm_ops.operators._layout import Array, image_layouts
 
@@ -89,14 +90,17 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
         return compute_blocked(plan)
     if isinstance(plan, Neon):
         return compute_neon(plan)
+    if isinstance(plan, SpatialPack):
+        return compute_spatial_pack(plan)
     return compute_direct(plan) if isinstance(plan, Direct) else compute_gemm(plan)
 
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
     """Those of the arrays that are given, as the kernel takes them: in the order of use.
 
-    ``pixels``, ``channels``: weights[co / tile_co, (ci, kh, kw), tile_co]; ``direct``, ``grouped``:
-    weights[group, co / tile_co, ci, kh, kw, tile_co], ci and co of one group; ``blocked``,
+    ``pixels``, ``channels``: weights[co / tile_co, (ci, kh, kw), tile_co]; ``direct``, ``grouped``,
+    ``spatial_pack``: weights[group, co / tile_co, ci, kh, kw, tile_co], ci and co of one group;
+    ``blocked``,
     ``neon``: weights[group, co tile, ci / c, kh, kw, c, co in tile]. Bias and slope are
     [group, co of the group], flat. Zeros where padded. Raises ``InputError`` for other shapes.
     """
@@ -122,7 +126,9 @@ def _pack_weights(w: Workload, shape: tuple[int, ...], weights: Array) -> Array:
     return np.ascontiguousarray(tiles, dtype=np.float32).reshape(shape)
 
 
-def _plan(w: Workload, knobs: dict[str, Any]) -> Direct | Gemm | Blocked | Neon:
+def _plan(w: Workload, knobs: dict[str, Any]) -> Direct | Gemm | Blocked | Neon | SpatialPack:
+    if knobs["sketch"] == "spatial_pack":
+        return SpatialPack.of(w, knobs)
     if knobs["sketch"] in ("direct", "grouped"):
         return Direct.of(w, knobs)
     if knobs["sketch"] == "blocked":

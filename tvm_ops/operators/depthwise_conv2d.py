@@ -4,6 +4,7 @@ Channel o of the output is channel o / multiplier of the input convolved with a 
 (Howard et al., "MobileNets", 2017, section 3.1). ``blocks``: channels in blocks, vectors along
 them, x read where it lies, without a padded copy. ``planes``: NCHW, vectors along columns of a
 padded copy, one channel at a time. ``loops``: either layout, for kernels of very many taps.
+``channel_pack``: NCHW, as AutoTVM's template does it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from tvm_ops.operators import _conv, _depthwise_blocks
 from tvm_ops.operators._conv import ConvWorkload
+from tvm_ops.operators._depthwise_channel_pack import compute_channel_pack
 from tvm_ops.operators._layout import Array, image_layouts
 
 ERROR_BOUND = 1e-5  # of the largest output
@@ -79,6 +81,8 @@ layouts = image_layouts
 
 def compute(w: Workload, knobs: dict[str, Any]) -> Any:
     """The PrimFunc of ``w.arguments`` as ``pack`` makes them, then y."""
+    if knobs["sketch"] == "channel_pack":
+        return compute_channel_pack(w, knobs)
     return _depthwise_blocks.compute(w, knobs)
 
 
@@ -86,10 +90,12 @@ def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[s
     """Those of the arrays that are given, as the kernel takes them.
 
     With c = ``w.block[1]``: weights[co / c, kh, kw, c], bias and slope[co / c, c], zeros where
-    padded; x and residual in the workload's layout. Raises ``InputError`` for other shapes.
+    padded; x and residual in the workload's layout. The weights of ``channel_pack`` have c =
+    ``tile_c``. Raises ``InputError`` for other shapes.
     """
-    packed, c = _conv.pack_shared(w, arrays), w.block[1]
+    packed = _conv.pack_shared(w, arrays)
     for name in [name for name in ("weights", "bias", "slope") if name in arrays]:
+        c = knobs.get("tile_c", w.block[1]) if name == "weights" else w.block[1]
         taps = arrays[name].reshape(w.co, -1)
         padded = np.pad(taps, ((0, -w.co % c), (0, 0))).astype(np.float32)
         blocks = padded.reshape(-1, c, taps.shape[1]).transpose(0, 2, 1)

@@ -19,7 +19,8 @@ from tvm_ops.operators._conv import ConvWorkload
 from tvm_ops.operators._epilogue import Epilogue
 from tvm_ops.operators._layout import Array, image_layouts
 from tvm_ops.operators._winograd import transform_weights
-from tvm_ops.operators._winograd_blocks import Packed, Phased, gemm, geometry, inverse
+from tvm_ops.operators._winograd_batch_gemm import batch_gemm_geometry, compute_batch_gemm
+from tvm_ops.operators._winograd_blocks import Geometry, Packed, Phased, gemm, geometry, inverse
 from tvm_ops.operators._winograd_epilogue import store_rows, store_vectors
 from tvm_ops.operators._winograd_neon import gemm_tiles
 
@@ -78,7 +79,7 @@ def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[s
     weights[element, co / tile_co, ci, tile_co], transformed in float64; bias[co] and slope[co].
     Zeros where padded. Raises ``InputError`` for other shapes.
     """
-    packed, g = _conv.pack_shared(w, arrays), geometry(w, knobs)
+    packed, g = _conv.pack_shared(w, arrays), _geometry(w, knobs)
     if "weights" in arrays:
         u = transform_weights(g.m, arrays["weights"]).astype(np.float32)
         u = np.pad(u, ((0, 0), (0, g.co - w.co), (0, g.ci - w.ci)))
@@ -89,12 +90,18 @@ def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[s
     return packed
 
 
+def _geometry(w: Workload, knobs: dict[str, Any]) -> Geometry:
+    return (batch_gemm_geometry if knobs["sketch"] == "batch_gemm" else geometry)(w, knobs)
+
+
 def compute(w: Workload, knobs: dict[str, Any]) -> Any:
     """The PrimFunc of ``w.arguments`` as ``pack`` makes them, then y[n, co, oh, ow]."""
     from tvm.script.ir_builder import IRBuilder
     from tvm.script.ir_builder import tirx as T
 
-    g = geometry(w, knobs)
+    g = _geometry(w, knobs)
+    if knobs["sketch"] == "batch_gemm":
+        return compute_batch_gemm(w, g)
     layout = (Phased if knobs["sketch"] == "phased" else Packed)(w, g, knobs)
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
