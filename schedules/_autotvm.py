@@ -20,10 +20,10 @@ def factors(extent: int, most: int | None = None) -> list[int]:
     return [d for d in range(1, min(extent, most or extent) + 1) if extent % d == 0]
 
 
-def annotations(loops: int, vectors: bool = True) -> list[str]:
+def words(loops: int, vectors: bool = True) -> list[str]:
     """Of so many loops, as ``try_unroll_vec`` (one vector at most) or ``try_unroll`` has them."""
-    words = [NONE, UNROLL, VECTORIZE] if vectors else [NONE, UNROLL]
-    choices = product(words, repeat=loops)
+    one = [NONE, UNROLL, VECTORIZE] if vectors else [NONE, UNROLL]
+    choices = product(one, repeat=loops)
     return [" ".join(choice) for choice in choices if choice.count(VECTORIZE) <= 1]
 
 

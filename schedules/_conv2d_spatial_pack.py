@@ -23,8 +23,8 @@ def space(w: Any, target: Any) -> dict[str, list[Any]]:
         "tile_oh": autotvm.factors(w.out_h),
         "tile_ow": autotvm.factors(w.out_w),
         "reorder_0": ["vh vw vc", "vc vh vw"],
-        "ann_reduce": autotvm.annotations(2, vectors=False),
-        "ann_spatial": autotvm.annotations(3),
+        "ann_reduce": autotvm.words(2, vectors=False),
+        "ann_spatial": autotvm.words(3),
     }
 
 

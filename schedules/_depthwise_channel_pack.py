@@ -21,7 +21,7 @@ def space(w: Any, target: Any) -> dict[str, list[Any]]:
         "tile_c": autotvm.factors(w.co),
         "tile_h": autotvm.factors(w.out_h),
         "tile_w": autotvm.factors(w.out_w),
-        "ann": autotvm.annotations(3),
+        "ann": autotvm.words(3),
     }
 
 
@@ -30,8 +30,8 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     tile = knobs["tile_h"], knobs["tile_w"], knobs["tile_c"]
     if autotvm.vector_lanes(knobs["ann"], tile) > autotvm.MAX_LANES:
         return False
-    words = zip(knobs["ann"].split(), tile, strict=True)
-    if any(word == autotvm.UNROLL and size > _MAX_UNROLL for word, size in words):
+    loops = zip(knobs["ann"].split(), tile, strict=True)
+    if any(word == autotvm.UNROLL and size > _MAX_UNROLL for word, size in loops):
         return False
     return autotvm.body(knobs["ann"], tile, target.vector_lanes) <= autotvm.MAX_BODY
 

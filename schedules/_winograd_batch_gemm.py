@@ -23,8 +23,8 @@ def space(w: Any, target: Any) -> dict[str, list[Any]]:
         "tile_p": autotvm.factors(_tiles(w, _M), _MOST),
         "tile_k": autotvm.factors(w.co, _MOST),
         "tile_c": autotvm.factors(w.ci, _MOST),
-        "ann_reduce": autotvm.annotations(1, vectors=False),
-        "ann_spatial": autotvm.annotations(2),
+        "ann_reduce": autotvm.words(1, vectors=False),
+        "ann_spatial": autotvm.words(2),
     }
 
 

@@ -38,8 +38,8 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """Sketches: ``packed`` (vectors along channels), ``phased`` (along tiles), ``neon``.
 
     ``neon`` is ``packed`` with assembly tiles, on AArch64. ``batch_gemm`` has the knobs of
-    AutoTVM's template, for its logs, which are of one image. Channels in blocks are ``packed`` if the
-    blocks are vectors.
+    AutoTVM's template, for its logs, which are of one image. Channels in blocks are ``packed`` if
+    the blocks are vectors.
     """
     lanes = target.vector_lanes if w.block == (1, 1) else w.block[0]
     if w.block[0] != w.block[1] or lanes > target.vector_lanes:

@@ -27,6 +27,7 @@ from tvm_ops.cli_arguments import (
     target,
     whole,
 )
+from tvm_ops.cli_parser_logs import add_export_log, add_import_log
 from tvm_ops.cli_parser_tuning import add_choose, add_tune
 from tvm_ops.errors import InputError
 
@@ -223,6 +224,8 @@ VERBS = {
     "list": _list_verb,
     "tune": add_tune,
     "choose": add_choose,
+    "import-log": add_import_log,
+    "export-log": add_export_log,
     "build": _build,
     "bundle": _bundle,
     "run": _run,

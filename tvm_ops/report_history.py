@@ -167,6 +167,8 @@ def _read_file(path: Path, target: Target) -> list[TaskHistory]:
     check = _Checker(path.stem, target)
     histories: dict[tuple[str, str], list[Record]] = {}
     for record, where in read_lines(path):
+        if record.imported:  # no trial of ours
+            continue
         check(record, where)
         if record.slice is None:  # slices only ranked candidates; their times are of less work
             histories.setdefault((record.task, record.board), []).append(record)

@@ -68,7 +68,7 @@ class Line:
 
 
 def parse_line(text: str, where: str) -> Line:
-    """Raises ``InputError`` that begins with ``where``: no JSON, another version, a missing part."""
+    """Raises ``InputError``, beginning with ``where``: no JSON, another version, a missing part."""
     try:
         row: Any = json.loads(text)
     except json.JSONDecodeError as error:
@@ -80,7 +80,9 @@ def parse_line(text: str, where: str) -> Line:
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     except (KeyError, IndexError, TypeError, ValueError, OverflowError):
-        raise InputError(f"{where}: no AutoTVM record, a part is missing or of another kind") from None
+        raise InputError(
+            f"{where}: no AutoTVM record, a part is missing or of another kind"
+        ) from None
 
 
 def _line(row: Any) -> Line:

@@ -121,11 +121,11 @@ def _workload(template: Template, args: list[Any]) -> Any:
         (_t, data, kind), (_u, kernel, other), strides, padding, *rest = args
         dilation = next((item for item in rest if isinstance(item, list)), [1, 1])
         words = [item for item in rest if isinstance(item, str)]
-        (n, ci, h, w), pair = map(int, data), lambda values: (int(values[0]), int(values[1]))
+        n, ci, h, w = map(int, data)
         if len(kernel) != 4:
             raise InputError(f"the kernel {kernel} is already packed; OIHW is needed")
         co, per_group, kh, kw = map(int, kernel)
-        shape = (kh, kw), pair(strides), _pad(padding), pair(dilation)
+        shape = (kh, kw), _pair(strides), _pad(padding), _pair(dilation)
     except (ValueError, TypeError, IndexError):
         raise InputError(f"arguments of {template.name} are of another form") from None
     if {kind, other, *words} - {"NCHW"} != {"float32"}:
@@ -135,6 +135,11 @@ def _workload(template: Template, args: list[Any]) -> Any:
         raise InputError(f"kernel {kernel} for {ci} channels: groups or multipliers are not done")
     groups = ci if depthwise else 1
     return get_operator(template.operator).Workload(n, ci, h, w, co, *shape, groups, "none")
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    first, second = values
+    return int(first), int(second)
 
 
 def _pad(padding: Any) -> tuple[int, int]:
@@ -185,7 +190,9 @@ def _knob(name: str, kind: str, value: Any, extent: int) -> Any:
     if kind == "an":
         return " ".join(map(str, value))
     if kind == "re":
-        if sorted(value, key=str) != list(range(len(_AXES))) or value[:_OUTER] != list(range(_OUTER)):
+        if sorted(value, key=str) != list(range(len(_AXES))) or value[:_OUTER] != list(
+            range(_OUTER)
+        ):
             raise InputError(f"knob '{name}' is {value}, no order of a template's candidates")
         return " ".join(_AXES[i] for i in value[_OUTER:])
     if len(value) != 2 or not all(type(part) is int for part in value):

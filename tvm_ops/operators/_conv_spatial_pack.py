@@ -40,9 +40,7 @@ class SpatialPack:
         outer = w.n, w.out_h // vh, w.out_w // vw, w.ci
         if w.dilation != (1, 1):
             return *outer, *w.kernel, vh, vw
-        rows, cols = (
-            (v - 1) * s + k for v, s, k in zip((vh, vw), w.stride, w.kernel, strict=True)
-        )
+        rows, cols = ((v - 1) * s + k for v, s, k in zip((vh, vw), w.stride, w.kernel, strict=True))
         return *outer, rows, cols
 
     def packed_at(self, tile: list[Any], tap: tuple[Any, Any], row: Any, col: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Depthwise convolution as AutoTVM's template for ARM computes it: ``tile_c`` channels side by side.
+"""Depthwise convolution as AutoTVM's template for ARM does it: ``tile_c`` channels side by side.
 
 packed[n, c / tile_c, row, column, c % tile_c], padded, and a product of the same layout, which a
 second pass brings back to NCHW. The data flow is that of TVM's former template

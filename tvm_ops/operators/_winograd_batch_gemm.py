@@ -111,9 +111,7 @@ def _inverse(g: Geometry, product: Any, sums: Any) -> None:
         T.reads(product[0 : g.elements, vk, vp])
         top, left = vz * height, vy * width
         T.writes(sums[vk, vp, top : top + height, left : left + width])
-        values = apply_2d(
-            rows, cols, lambda r, c: product[r * cols.shape[1] + c, vk, vp], T.bind
-        )
+        values = apply_2d(rows, cols, lambda r, c: product[r * cols.shape[1] + c, vk, vp], T.bind)
         for r, row in enumerate(values):
             for c, value in enumerate(row):
                 T.buffer_store(sums, value, [vk, vp, top + r, left + c])

@@ -17,6 +17,7 @@ from tvm_ops.task import Knobs, Task
 from tvm_ops.tuning.space import check_knobs
 
 ROOT = Path(__file__).resolve().parents[2] / "tuning_logs"
+IMPORTED = "autotvm:"  # begins the board of a record from AutoTVM's log, before its board's model
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Record:
     largest output, None where no output was compared; ``checked`` says that it was in bounds.
     ``slice`` is the number of output rows that were computed, None for all of them; it is not
     comparable with others, and lines from before there were slices do not have it.
+
+    An ``imported`` record has the seconds of another board, by AutoTVM: never checked, so that it
+    has no ``cost`` and is never the best; ``nearest.py`` says what it is good for.
     """
 
     task: str
@@ -48,6 +52,10 @@ class Record:
         """Median seconds of a trial that may be chosen; None for any other."""
         usable = self.checked and not self.error and self.seconds
         return statistics.median(self.seconds) if usable else None
+
+    @property
+    def imported(self) -> bool:
+        return self.board.startswith(IMPORTED)
 
     def to_line(self) -> str:
         return json.dumps(asdict(self), allow_nan=False) + "\n"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import statistics
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +20,7 @@ from tvm_ops.tuning.space import knobs_id
 # Other loops, and often other sketches; between such workloads there is nothing to learn.
 _DECISIVE = ("kernel", "stride", "dilation", "block")
 _OTHER = 0.1  # for each other difference (padding, activation): decides between equal sizes
+_AFTER_THE_SUM = ("activation", "residual")
 
 
 def distance(a: Any, b: Any) -> float:
@@ -45,18 +47,52 @@ def neighbours(task: Task, logs: Path) -> list[Record]:
 
     Raises ``InputError`` for a log that cannot be read.
     """
-    of_task: dict[str, list[Record]] = {}
-    for record in read_log(log_path(logs, task.target.name, task.operator)):
-        if record.target == task.target.name and record.task != task.key:
-            of_task.setdefault(record.task, []).append(record)
+    of_task: dict[tuple[str, str], list[Record]] = {}
+    for record in _records(task, logs):
+        if record.task != task.key:
+            of_task.setdefault((record.task, ""), []).append(record)
+    return _by_distance(task, {key: best(records) for key, records in of_task.items()})
+
+
+def imported(task: Task, logs: Path) -> list[Record]:
+    """The fastest record of each of AutoTVM's boards for each workload, the nearest first.
+
+    Also of the task itself, first of all. Raises ``InputError`` for a log that cannot be read.
+    """
+    of_board: dict[tuple[str, str], list[Record]] = {}
+    for record in _records(task, logs):
+        if record.imported and record.seconds and not record.error:
+            of_board.setdefault((record.task, record.board), []).append(record)
+    fastest = {key: min(records, key=_median) for key, records in of_board.items()}
+    return _by_distance(task, fastest)
+
+
+def _median(record: Record) -> float:
+    return statistics.median(record.seconds)
+
+
+def _records(task: Task, logs: Path) -> list[Record]:
+    """Of all workloads of the task's operator and target."""
+    name = task.target.name
+    return [r for r in read_log(log_path(logs, name, task.operator)) if r.target == name]
+
+
+def _by_distance(task: Task, chosen: Mapping[tuple[str, str], Record | None]) -> list[Record]:
+    """Of workloads (the first of the keys) that resemble the task, the nearest first."""
     found = []
-    for key, records in of_task.items():
-        chosen = best(records)
+    for key, record in chosen.items():
         with suppress(InputError):  # a key that is read no more is no reason to refuse this task
-            far = distance(task.workload, parse_task(task.operator, key, task.target).workload)
-            if chosen and far < math.inf:
-                found.append((far, key, chosen))
+            far = distance(task.workload, parse_task(task.operator, key[0], task.target).workload)
+            if record and far < math.inf:
+                found.append((far, key, record))
     return [record for _far, _key, record in sorted(found, key=lambda entry: entry[:2])]
+
+
+def _same_sum(task: Task, record: Record) -> bool:
+    """Whether the record's workload differs at most in what follows the sum."""
+    mine, theirs = task.workload, parse_task(task.operator, record.task, task.target).workload
+    names = [field.name for field in fields(mine) if field.name not in _AFTER_THE_SUM]
+    return all(getattr(mine, name) == getattr(theirs, name) for name in names)
 
 
 def nearest_knobs(task: Task, logs: Path, n: int) -> list[Knobs]:
@@ -64,21 +100,33 @@ def nearest_knobs(task: Task, logs: Path, n: int) -> list[Knobs]:
 
     All different; raises ``InputError`` for a log that cannot be read.
     """
-    return [knobs for knobs, _record in _adapted(task, logs, n)]
+    return [knobs for knobs, _record in _adapted(task, neighbours(task, logs), n)]
+
+
+def imported_knobs(task: Task, logs: Path, n: int) -> list[Knobs]:
+    """Up to ``n`` different ones of imported records, as ``nearest_knobs``.
+
+    They are only candidates: a search measures them anew and learns from its own board's times.
+    """
+    return [knobs for knobs, _record in _adapted(task, imported(task, logs), n)]
 
 
 def best_knobs(task: Task, logs: Path) -> tuple[Knobs, Record | None]:
     """What to build the task with, and the record that it is from.
 
-    The best of its log; else, with an ``UntunedWarning``, that of the nearest tuned workload
-    (whose record names it), or the template's default and None.
+    The best of its log; else, with an ``UntunedWarning``, the fastest imported one of a workload
+    that differs in what follows the sum at most, that of the nearest tuned workload (whose record
+    names it), or the template's default and None.
     Raises ``InputError`` for a log that cannot be read or has other knobs than the template.
     """
     record = best(read_task(log_path(logs, task.target.name, task.operator), task))
     if record:
         return record.knobs, record
-    knobs, record = untuned_knobs(task, logs)
+    same = [record for record in imported(task, logs) if _same_sum(task, record)]
+    knobs, record = next(_adapted(task, same, 1), None) or untuned_knobs(task, logs)
     source = f"knobs of the nearest one, {record.task}" if record else "default knobs"
+    if record and record.imported:
+        source = f"knobs imported from {record.board}, not measured here"
     message = f"{task.key} is not tuned for {task.target.name}: {source}"
     warnings.warn(UntunedWarning(message), stacklevel=2)
     return knobs, record
@@ -86,14 +134,14 @@ def best_knobs(task: Task, logs: Path) -> tuple[Knobs, Record | None]:
 
 def untuned_knobs(task: Task, logs: Path) -> tuple[Knobs, Record | None]:
     """What ``best_knobs`` gives where the task's own records are not there."""
-    for knobs, record in _adapted(task, logs, 1):
+    for knobs, record in _adapted(task, neighbours(task, logs), 1):
         return knobs, record
     return default_knobs(task), None
 
 
-def _adapted(task: Task, logs: Path, n: int) -> Iterator[tuple[Knobs, Record]]:
+def _adapted(task: Task, records: Sequence[Record], n: int) -> Iterator[tuple[Knobs, Record]]:
     seen: set[str] = set()
-    for record in neighbours(task, logs):
+    for record in records:
         if len(seen) == n:
             return
         knobs = adapt(record.knobs, task)

@@ -17,7 +17,7 @@ from tvm_ops.task import Knobs, Task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log
 from tvm_ops.tuning.log import Record
-from tvm_ops.tuning.nearest import nearest_knobs
+from tvm_ops.tuning.nearest import imported_knobs, nearest_knobs
 from tvm_ops.tuning.progress import Progress
 from tvm_ops.tuning.search import KnobSearch
 from tvm_ops.tuning.setting import Setting
@@ -29,6 +29,7 @@ from tvm_ops.tuning.workers import WorkerPool
 BATCH = 8
 AHEAD = 2  # batches that are proposed and not yet measured, so that no worker waits for a proposal
 LIKELY = 8  # of the template's own ideas
+IMPORTED = 3  # of AutoTVM's records, tried after the default
 NEIGHBOURS = 3  # whose best knobs are tried before the search proposes any
 FINALISTS = 3  # of the ranking by slices, that are measured whole
 EMPTY_BATCHES = 3  # proposals without anything new before the space counts as exhausted
@@ -51,7 +52,8 @@ def tune(
 ) -> Progress:
     """Try ``trials`` candidates of one task, and append what is measured to its log.
 
-    The default knobs are the first trial, the best ones of the nearest tuned workloads come next.
+    The default knobs are the first trial; imported ones and the best of the nearest tuned workloads
+    come next.
     The same seed, log and neighbours propose the same candidates; those that the log knows are
     taken from it, so that a stopped session goes on where it was. ``observer`` is called after each
     trial. ``pool`` serves several sessions; without one, ``workers`` are started. On
@@ -88,11 +90,11 @@ def tune(
 
 
 def _first(task: Task, logs: Path, setting: Setting) -> list[Knobs]:
-    """The default, the nearest tuned workloads' best, what the template thinks likely."""
+    """The default, imported ones, the nearest tuned workloads' best, what the template likes."""
     template = get_schedule(task.operator)
     likely = template.likely(task.workload, task.target) if hasattr(template, "likely") else []
     near = nearest_knobs(task, logs, NEIGHBOURS)
-    candidates = [*near, *likely[:LIKELY]]
+    candidates = [*imported_knobs(task, logs, IMPORTED), *near, *likely[:LIKELY]]
     default = default_knobs(task)
     different = {knobs_id(k): k for k in filter(legality(task, setting.rows), candidates)}
     return [default, *(k for i, k in different.items() if i != knobs_id(default))]

@@ -1,0 +1,87 @@
+"""From AutoTVM's log to ours: records of a board that is not here, as candidates to begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from tvm_ops.autotvm.boards import model_of, target_of
+from tvm_ops.autotvm.lines import Line, parse_line
+from tvm_ops.autotvm.templates import from_autotvm
+from tvm_ops.errors import InputError
+from tvm_ops.targets import Target
+from tvm_ops.tuning.log import IMPORTED, Record, append, log_path, read_log
+
+
+@dataclass
+class Imported:
+    """What became of a file's lines: ``new`` and ``known`` records by log, and why not others."""
+
+    new: dict[Path, list[Record]] = field(default_factory=dict)
+    known: dict[Path, list[Record]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    """One line each, ``FILE:LINE: why``."""
+
+
+def import_log(path: Path, logs: Path, target: Target | None = None) -> Imported:
+    """Append the records of AutoTVM's log ``path`` to those under ``logs``, but what these have.
+
+    ``target``: for which they are candidates; None: each for the board of ours that its model
+    names. A line that does not map is refused, with why, and the others are read. Raises
+    ``InputError`` for a file that is no text, or one of our logs that cannot be read.
+    """
+    result = Imported()
+    of_log: dict[Path, list[Record]] = {}
+    for line, where in _lines(path):
+        try:
+            record, operator = _record(parse_line(line, where), where, target)
+        except InputError as error:
+            result.refused.append(str(error))
+            continue
+        of_log.setdefault(log_path(logs, record.target, operator), []).append(record)
+    for log, records in of_log.items():
+        have = {_identity(record) for record in read_log(log) if record.imported}
+        for record in records:
+            name = _identity(record)
+            (result.known if name in have else result.new).setdefault(log, []).append(record)
+            have.add(name)
+        append(log, result.new.get(log, []))
+    return result
+
+
+def _lines(path: Path) -> list[tuple[str, str]]:
+    """Each line and its place; without empty ones and comments."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no UTF-8 text ({error.reason} at byte {error.start})") from None
+    found = [(line.strip(), f"{path}:{number}") for number, line in enumerate(lines, 1)]
+    return [(line, where) for line, where in found if line and not line.startswith("#")]
+
+
+def _record(line: Line, where: str, target: Target | None) -> tuple[Record, str]:
+    try:
+        chosen = target or target_of(line.target)
+        task, knobs = from_autotvm(line.template, line.key, line.args, line.entity, chosen)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    time = datetime.fromtimestamp(line.time, timezone.utc).isoformat(timespec="seconds")
+    record = Record(
+        task=task.key,
+        target=chosen.name,
+        knobs=knobs,
+        seconds=line.seconds,
+        cycles=None,
+        board=IMPORTED + model_of(line.target),
+        error=line.error and f"autotvm: {line.error}",
+        checked=False,
+        max_error=None,
+        tvm=line.tvm,
+        time=time,
+    )
+    return record, task.operator
+
+
+def _identity(record: Record) -> str:
+    return record.to_line()
