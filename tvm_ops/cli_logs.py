@@ -21,7 +21,7 @@ def import_log(arguments: Namespace) -> int:
     target = get_target(arguments.target) if arguments.target else None
     result = read(arguments.file, arguments.logs or log.ROOT, target)
     for why in result.refused:
-        print(f"refused: {why}", file=sys.stderr)
+        print(f"tvm-ops: refused: {why}", file=sys.stderr)
     rows = [
         {
             "log": str(path),

@@ -33,7 +33,7 @@ def import_log(path: Path, logs: Path, target: Target | None = None) -> Imported
     """
     result = Imported()
     of_log: dict[Path, list[Record]] = {}
-    for line, where in _lines(path):
+    for line, where in read_lines(path):
         try:
             record, operator = _record(parse_line(line, where), where, target)
         except InputError as error:
@@ -50,7 +50,7 @@ def import_log(path: Path, logs: Path, target: Target | None = None) -> Imported
     return result
 
 
-def _lines(path: Path) -> list[tuple[str, str]]:
+def read_lines(path: Path) -> list[tuple[str, str]]:
     """Each line and its place; without empty ones and comments."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

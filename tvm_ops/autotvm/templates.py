@@ -66,12 +66,11 @@ def from_autotvm(
     else:
         found = _find(template, key)
         task = Task(found.operator, _workload(found, args), target)
+        if found.sketch not in get_schedule(task.operator).space(task.workload, target):
+            raise InputError(f"{task.key} has no sketch '{found.sketch}', which is for one image")
         knobs = {"sketch": found.sketch, **_knobs(found, task, entity)}
     check = get_schedule(task.operator)
-    space = check.space(task.workload, target)
-    if knobs.get("sketch") not in space:
-        raise InputError(f"{task.key} has no sketch '{knobs.get('sketch')}', as for batches")
-    check_knobs(space, knobs, task.key)
+    check_knobs(check.space(task.workload, target), knobs, task.key)
     if not check.legal(task.workload, target, knobs):
         raise InputError(f"{task.key}: too much unrolled code, or too long vectors, for the sketch")
     return task, knobs
@@ -90,7 +89,7 @@ def to_autotvm(task: Task, knobs: Knobs) -> tuple[str, list[Any], Entity, int]:
                 name: (kind, _value(kind, knobs[name], extents.get(name)))
                 for name, kind in template.kinds.items()
             }
-            return template.name, _args(task), entity, _index(template, task, knobs)
+            return template.name, _args(task.workload), entity, _index(template, task, knobs)
     entity = {name: ("ot", value) for name, value in knobs.items()}
     return _OWN + task.operator, [task.key], entity, -1
 
@@ -122,12 +121,15 @@ def _workload(template: Template, args: list[Any]) -> Any:
         dilation = next((item for item in rest if isinstance(item, list)), [1, 1])
         words = [item for item in rest if isinstance(item, str)]
         n, ci, h, w = map(int, data)
-        if len(kernel) != 4:
-            raise InputError(f"the kernel {kernel} is already packed; OIHW is needed")
-        co, per_group, kh, kw = map(int, kernel)
-        shape = (kh, kw), _pair(strides), _pad(padding), _pair(dilation)
-    except (ValueError, TypeError, IndexError):
+        co, per_group, kh, kw, *more = map(int, kernel)
+        sides = [int(side) for side in padding]
+        shape = (kh, kw), _pair(strides), _pair(sides[:2]), _pair(dilation)
+    except (ValueError, TypeError):
         raise InputError(f"arguments of {template.name} are of another form") from None
+    if more:
+        raise InputError(f"the kernel {kernel} is already packed; OIHW is needed")
+    if sides[2:] not in ([], sides[:2]):
+        raise InputError(f"padding {sides} (top, left, bottom, right) differs between sides")
     if {kind, other, *words} - {"NCHW"} != {"float32"}:
         raise InputError(f"types {kind}, {other}, {', '.join(words)}: only float32 in NCHW is done")
     depthwise = template.operator == "depthwise_conv2d"
@@ -142,23 +144,9 @@ def _pair(values: Any) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def _pad(padding: Any) -> tuple[int, int]:
-    """Rows, columns of (rows, columns) or of (top, left, bottom, right)."""
-    values = [int(value) for value in padding]
-    if len(values) == 4 and values[:2] != values[2:]:
-        raise InputError(f"padding {values} (top, left, bottom, right) differs between sides")
-    return values[0], values[1]
-
-
-def _args(task: Task) -> list[Any]:
-    w = task.workload
-    shapes = [["TENSOR", list(shape), "float32"] for shape in (w.input_shape, _kernel(task))]
-    padding = [*w.pad, *w.pad]
-    return [*shapes, list(w.stride), padding, list(w.dilation), "float32"]
-
-
-def _kernel(task: Task) -> tuple[int, ...]:
-    return tuple(task.workload.weights_shape)
+def _args(w: Any) -> list[Any]:
+    shapes = [["TENSOR", list(shape), "float32"] for shape in (w.input_shape, w.weights_shape)]
+    return [*shapes, list(w.stride), [*w.pad, *w.pad], list(w.dilation), "float32"]
 
 
 def _extents(template: Template, task: Task) -> dict[str, int]:
