@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.candidates import random_knobs
-from tvm_ops.operators import conv2d, dense, depthwise_conv2d, winograd_conv2d
+from tvm_ops.operators import bitpack, conv2d, dense, depthwise_conv2d, winograd_conv2d
+from tvm_ops.operators._bits import WORDS
 from tvm_ops.operators._epilogue import ACTIVATIONS
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task
@@ -86,6 +87,19 @@ def test_conv2d(
 )  # fmt: skip
 def test_dense(n: int, ci: int, co: int, residual: bool, activation: str, seed: int) -> None:
     check("dense", dense.Workload(n, ci, co, activation, residual), seed)
+
+
+@EACH
+@given(
+    n=st.integers(1, 2), h=st.integers(1, 9), w=st.integers(1, 9), c=st.integers(1, 300),
+    a_bits=st.integers(1, 3), per=st.sampled_from(["channel", "tensor"]),
+    x=st.sampled_from(sorted(bitpack.TYPES)), word=st.sampled_from(sorted(WORDS)),
+    target=st.sampled_from(["host", "rpi4", "rpi3-armv7"]), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_bitpack(
+    n: int, h: int, w: int, c: int, a_bits: int, per: str, x: str, word: str, target: str, seed: int
+) -> None:
+    check("bitpack", bitpack.Workload(n, h, w, c, a_bits, per, x, word), seed, target)
 
 
 KERNELS = st.tuples(st.integers(1, 4), st.integers(1, 4))

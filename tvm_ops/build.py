@@ -128,6 +128,27 @@ def build_program(entries: Sequence[Entry], target: Target, path: Path) -> Path:
         return link_program(objects, entries, target, path)
 
 
+def build_module(task: Task, knobs: Knobs, path: Path) -> Path:
+    """A shared library with one kernel for TVM's runtime, which loads it as a module."""
+    from tvm_ops.lowering import compile_for_tvm
+    from tvm_ops.template import instantiate
+
+    with toolchain.scratch_beside(path) as scratch:
+        with _LLVM:
+            module = compile_for_tvm(instantiate(task, knobs), task.symbol, task.target)
+            module.write_to_file(str(scratch / "kernel.o"))
+        return link_module(scratch / "kernel.o", task.target, path)
+
+
+def link_module(source: Path, target: Target, path: Path) -> Path:
+    """A shared library of an object or C source whose missing symbols TVM's runtime has."""
+    with toolchain.scratch_beside(path) as scratch:
+        compiler = [target.compiler, *target.c_flags, "-shared", "-fPIC", "-Wl,-z,noexecstack"]
+        toolchain.run_tool([*compiler, source, "-lm", "-o", scratch / "module"])
+        (scratch / "module").replace(path)
+    return path
+
+
 def link_program(
     objects: Sequence[Path], entries: Sequence[Entry], target: Target, path: Path
 ) -> Path:

@@ -21,13 +21,31 @@ def compile_kernel(func: Any, symbol: str, target: Target) -> Any:
     """A TVM LLVM module with ``symbol``; ``write_to_file("k.o")``, ``inspect_source("asm")``."""
     import tvm
 
+    module = _lowered(func, symbol, target)
+    return _generated(tvm.IRModule({symbol: _plain_entry(module[symbol], symbol)}), target)
+
+
+def compile_for_tvm(func: Any, symbol: str, target: Target) -> Any:
+    """As ``compile_kernel``, with the entry that TVM's runtime calls, which takes its tensors."""
+    from tvm import tirx
+
+    return _generated(tirx.transform.MakePackedAPI()(_lowered(func, symbol, target)), target)
+
+
+def _lowered(func: Any, symbol: str, target: Target) -> Any:
+    import tvm
+
     config = tvm.target.Target(target.tvm)
     module = tvm.IRModule({symbol: func.with_attr("global_symbol", symbol)})
     module = tvm.tirx.transform.BindTarget(config.with_host(config))(module)
-    module = tvm.ir.transform.Sequential(_lowering(STRAIGHT_LINE in (func.attrs or {})))(module)
-    module = tvm.IRModule({symbol: _plain_entry(module[symbol], symbol)})
+    return tvm.ir.transform.Sequential(_lowering(STRAIGHT_LINE in (func.attrs or {})))(module)
+
+
+def _generated(module: Any, target: Target) -> Any:
+    import tvm
+
     module = tvm.ir.transform.Sequential(_finish())(module)
-    return tvm.get_global_func("target.build.llvm")(module, config)
+    return tvm.get_global_func("target.build.llvm")(module, tvm.target.Target(target.tvm))
 
 
 def _lowering(straight_line: bool) -> list[Any]:

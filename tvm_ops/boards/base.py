@@ -6,8 +6,7 @@ import fcntl
 import json
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tvm_ops.board_model.execute import Region
 from tvm_ops.boards.call import Call, File
 from tvm_ops.process import Finished
 from tvm_ops.targets import Target
+from tvm_ops.task import Knobs, Task
 
 Array = NDArray[Any]
 
@@ -32,7 +32,8 @@ class RunResult:
     ``seconds`` and ``cycles`` have one value per repeat, in order; either is None where the board
     does not know it, and both are None for a run that failed or was cut off. ``outputs`` maps the
     name of the output to its array. ``error`` is one line, None for a run that ended well or was
-    cut off at its cycle limit (``cut_off``). ``regions`` is what the modelled board knows of each
+    cut off at its cycle limit (``cut_off``). ``board_failed`` says that it is no fault
+    of the program, which may do well later. ``regions`` is what the modelled board knows of each
     repeat.
     """
 
@@ -42,6 +43,7 @@ class RunResult:
     outputs: dict[str, Array] = field(default_factory=dict)
     error: str | None = None
     cut_off: bool = False
+    board_failed: bool = False
     regions: list[Region] = field(default_factory=list)
 
 
@@ -49,7 +51,8 @@ class RunResult:
 class Measured:
     """What one kind of board reports of a finished program; None for what it does not know.
 
-    ``error``, one line, says why the run counts for nothing though the program did its part.
+    ``error``, one line, says why the run counts for nothing though the program may be sound:
+    it is the board that failed.
     """
 
     finished: Finished
@@ -91,15 +94,23 @@ class Board(ABC):
         """Make now what the first program would otherwise wait for; quick where it is there."""
         toolchain.runtime_objects(self.target)
 
-    @contextmanager
-    def reserved(self, scratch: Path) -> Iterator[Board]:
-        """The board to run on; by a wall clock one at a time of all that share ``scratch``."""
+    def build(self, task: Task, knobs: Knobs, path: Path) -> Path:
+        """What ``run`` takes of a task: a bench program."""
+        from tvm_ops.build import build_program
+
+        return build_program([(task, knobs)], self.target, path)
+
+    def run_in_turn(self, scratch: Path, program: Path, **options: Any) -> RunResult:
+        """As ``run``; by a wall clock one at a time of all processes that share ``scratch``."""
         if not self.times_wall_clock:
-            yield self
-            return
-        with (scratch / f"{quote(self.name, safe='')}.lock").open("w") as lock:
+            return self.run(program, **options)
+        with self.lock_file(scratch).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield self
+            return self.run(program, **options)
+
+    def lock_file(self, scratch: Path) -> Path:
+        """Whoever holds it has the board."""
+        return scratch / f"{quote(self.name, safe='')}.lock"
 
     @abstractmethod
     def execute(self, call: Call, *, timeout: float, cycle_limit: int | None) -> Measured:
@@ -157,7 +168,7 @@ class Board(ABC):
         if measured.finished.timed_out:
             error = f"timed out after {timeout:g} s"
         if error:
-            return RunResult(self.name, error=error)
+            return RunResult(self.name, error=error, board_failed=bool(measured.error))
         cycles = measured.cycles
         if cycles is not None and len(cycles) != repeat:
             return RunResult(self.name, error=f"{len(cycles)} regions for {repeat} repeats")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 
 
@@ -15,7 +16,8 @@ class Function:
         self.arguments, self.indices = arguments, indices
         self._lines: list[str] = []
         self._declared: dict[str, None] = {}
-        self._values = 0
+        self._values = self._labels = 0
+        self._block = "entry"
 
     def line(self, text: str) -> None:
         """A line without a value: a label, a branch, a store."""
@@ -58,14 +60,23 @@ class Function:
     def store(self, kind: str, value: str, base: str, offset: int | str = 0) -> None:
         self.line(f"  store {kind} {value}, ptr {self.pointer(base, offset)}, align 1")
 
-    def store_bytes(self, value: str, length: int, count: int, base: str, offset: int = 0) -> None:
-        """The first ``count`` bytes of a vector of ``length``, in pieces of powers of two."""
+    def store_first(
+        self, value: str, element: str, size: int, lanes: int, count: int, base: str, offset: int
+    ) -> None:
+        """The first ``count`` lanes of a vector of ``lanes``, in pieces of powers of two.
+
+        ``element`` is the type of a lane, ``size`` its bytes.
+        """
         first = 0
         while first < count:
-            piece = min(16, 1 << ((count - first).bit_length() - 1))
-            part = self.lanes(value, "i8", length, first, piece)
-            self.store(f"<{piece} x i8>", part, base, offset + first)
+            piece = 1 << ((count - first).bit_length() - 1)
+            part = self.lanes(value, element, lanes, first, piece)
+            self.store(f"<{piece} x {element}>", part, base, offset + first * size)
             first += piece
+
+    def store_bytes(self, value: str, length: int, count: int, base: str, offset: int = 0) -> None:
+        """The first ``count`` bytes of a vector of ``length``, in pieces of powers of two."""
+        self.store_first(value, "i8", 1, length, count, base, offset)
 
     def lanes(self, value: str, element: str, length: int, first: int, count: int) -> str:
         """``count`` lanes, from ``first`` on, of a vector of ``length``."""
@@ -86,6 +97,56 @@ class Function:
             length *= 2
         return values[0]
 
+    def splat(self, element: str, lanes: int, value: str) -> str:
+        """A vector with ``value`` in all lanes."""
+        kind = f"<{lanes} x {element}>"
+        first = self.value(f"insertelement {kind} poison, {element} {value}, i32 0")
+        return self._shuffle(first, "poison", element, lanes, [0] * lanes)
+
+    def loop(
+        self,
+        count: int,
+        steps: dict[str, int],
+        values: list[str],
+        kind: str,
+        body: Callable[..., list[str]],
+    ) -> list[str]:
+        """``values``, each of type ``kind``, after ``count`` times ``body(*pointers, values)``.
+
+        ``steps`` maps the pointers to the bytes by which each moves from one time to the next.
+        One time needs no loop.
+        """
+        if count == 0:
+            return values
+        if count == 1:
+            return body(*steps, values)
+        self._labels += 1
+        name, before = f"loop{self._labels}", self._block
+        self.line(f"  br label %{name}")
+        self.line(f"{name}:")
+        self._block = name
+        at = len(self._lines)
+        index, *moving = (f"%{name}.{i}" for i in range(1 + len(steps) + len(values)))
+        after = body(*moving[: len(steps)], moving[len(steps) :])
+        following = [
+            self.value(f"getelementptr i8, ptr {pointer}, i32 {step}")
+            for pointer, step in zip(moving, steps.values(), strict=False)
+        ]
+        next_index = self.value(f"add nuw nsw i32 {index}, 1")
+        end = self._block
+        types = ["i32"] + ["ptr"] * len(steps) + [kind] * len(values)
+        first = ["0", *steps, *values]
+        last = [next_index, *following, *after]
+        self._lines[at:at] = [
+            f"  {new} = phi {t} [ {a}, %{before} ], [ {b}, %{end} ]"
+            for new, t, a, b in zip([index, *moving], types, first, last, strict=True)
+        ]
+        more = self.value(f"icmp ult i32 {next_index}, {count}")
+        self.line(f"  br i1 {more}, label %{name}, label %after.{name}")
+        self.line(f"after.{name}:")
+        self._block = f"after.{name}"
+        return after
+
     def _shuffle(self, a: str, b: str, element: str, length: int, lanes: list[int]) -> str:
         kind, mask = f"<{length} x {element}>", ", ".join(f"i32 {i}" for i in lanes)
         return self.value(f"shufflevector {kind} {a}, {kind} {b}, <{len(lanes)} x i32> <{mask}>")
@@ -103,6 +164,7 @@ class Function:
             [
                 *self._declared,
                 f"define internal i32 @{self.name}({arguments}) alwaysinline nounwind {{",
+                "entry:",
                 *self._lines,
                 "  ret i32 0",
                 "}\n",

@@ -72,10 +72,11 @@ def run_job(
     """
     job = Job(sorted(tasks, key=float_macs), trials)
     place = get_timing_board(board, job.tasks[0].target)
+    place.prepare()
     records = _Records(logs)
     todo: list[Task] = []
     for task in job.tasks:
-        have = [r for r in records.of(task) if r.board == place.name]
+        have = [r for r in records.of(task) if r.board in place.names]
         (job.skipped if is_tuned(task, have, trials) else todo).append(task)
     if not todo:
         return job

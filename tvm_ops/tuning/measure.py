@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tvm_ops.boards import RunResult, get_board
-from tvm_ops.build import build_program
 from tvm_ops.correctness import largest_error, what_differs
 from tvm_ops.operators import get_operator
 from tvm_ops.task import Knobs, Task
@@ -32,6 +31,7 @@ class Outcome:
     cycles: int | None = None
     max_error: float | None = None
     error: str | None = None
+    board: str | None = None  # that measured, where a program was run
 
 
 class Measurer:
@@ -78,29 +78,30 @@ class Measurer:
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             program = Path(folder) / "bench"
             try:
-                build_program([(self.task, knobs)], self.task.target, program)
+                program = self.board.build(self.task, knobs, program)
             except Exception as error:
                 return Outcome([], error=f"build: {_one_line(error)}")
             return self.run(program, knobs, cycle_limit)
 
     def run(self, program: Path, knobs: Knobs, cycle_limit: int | None = None) -> Outcome:
         """Run the built program and hold its output against the reference."""
-        return self.judge(self.execute(program, knobs, cycle_limit), cycle_limit)
+        result = self.execute(program, knobs, cycle_limit)
+        return replace(self.judge(result, cycle_limit), board=result.board)
 
     def execute(
         self, program: Path, knobs: Knobs, cycle_limit: int | None = None, threads: int = 1
     ) -> RunResult:
         """Run the built program on this task's inputs, packed as the knobs say."""
-        with self.board.reserved(self.scratch) as board:
-            return board.run(
-                program,
-                inputs=self.operator.pack(self.task.workload, knobs, self.arrays),
-                output=kernel_arguments(self.task, knobs)[-1],
-                repeat=self.repeats,
-                threads=threads,
-                timeout=RUN_TIMEOUT,
-                cycle_limit=cycle_limit,
-            )
+        return self.board.run_in_turn(
+            self.scratch,
+            program,
+            inputs=self.operator.pack(self.task.workload, knobs, self.arrays),
+            output=kernel_arguments(self.task, knobs)[-1],
+            repeat=self.repeats,
+            threads=threads,
+            timeout=RUN_TIMEOUT,
+            cycle_limit=cycle_limit,
+        )
 
     def output(self, result: RunResult) -> Array | None:
         """What the run wrote, in ``reference``'s layout; None where it failed."""
@@ -111,6 +112,8 @@ class Measurer:
         """What the run is worth: its error if it failed, or computed something else than numpy."""
         if result.cut_off:
             return Outcome([], error=f"cut off: past {cycle_limit} cycles")
+        if result.board_failed:
+            return Outcome([], error=f"environment: {result.error}")
         if result.error:
             return Outcome([], error=f"run: {result.error}")
         y = self.output(result)

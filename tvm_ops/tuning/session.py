@@ -62,9 +62,9 @@ def tune(
     """
     place = get_timing_board(board, task.target)
     place.prepare()
-    setting = Setting(task, place.name, bound, slice_rows(task))
+    setting = Setting(task, place.spec, bound, slice_rows(task))
     path = log.log_path(logs, task.target.name, task.operator)
-    known = [r for r in log.read_task(path, task) if r.board == place.name]
+    known = [r for r in log.read_task(path, task) if r.board in place.names]
     first = _first(task, logs, setting)
     progress = Progress(task, trials)
 

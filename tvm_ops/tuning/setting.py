@@ -13,7 +13,8 @@ from tvm_ops.task import Task, parse_task
 class Setting:
     """``bound`` limits the largest error over the largest output; None is the operator's own.
 
-    ``rows``: only so many rows of the output are computed, see ``slices.py``; None is the whole.
+    ``board`` is a board's ``spec``. ``rows``: only so many rows of the output are computed, see
+    ``slices.py``; None is the whole.
     """
 
     task: Task

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from tvm_ops.boards.address import board_names
 from tvm_ops.task import Knobs
 from tvm_ops.tuning import log
 from tvm_ops.tuning.log import Record
@@ -82,7 +83,7 @@ def _record(setting: Setting, knobs: Knobs, outcome: Outcome) -> Record:
     return log.new_record(
         setting.task,
         knobs,
-        setting.board,
+        outcome.board or board_names(setting.board)[0],
         seconds=outcome.seconds,
         cycles=outcome.cycles,
         error=outcome.error,

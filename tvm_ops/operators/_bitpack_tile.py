@@ -1,0 +1,154 @@
+"""The micro-kernel of ``bitpack``: LLVM IR that quantizes and packs channels of several pixels.
+
+Codes are found by halving: plane p of a channel is x >= t_j, where the planes above p say which j:
+a comparison and 2^(planes above) - 1 choices a plane, 1 + 2 + 4 instructions for three bits, where
+comparing with all thresholds takes 7 comparisons, 8 xors, and for floats 4 more narrowings of 7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvm_ops.operators._llvm_function import Function
+from tvm_ops.operators._mask_bits import LANES, mask_bytes
+
+TYPES = {"f32": "float", "s8": "i8", "s16": "i16", "s32": "i32"}
+SIZES = {"f32": 4, "s8": 1, "s16": 2, "s32": 4}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """``channels`` of ``pixels`` pixels, ``at_once`` pixels side by side in a loop.
+
+    They are those from the ``group``-fold of the function's last argument on. Steps from pixel to
+    pixel, from plane to plane of y and from level to level of the thresholds are in bytes;
+    ``zeros`` are the bytes of each plane after the channels.
+    """
+
+    x: str
+    group: int
+    channels: int
+    bits: int
+    per_channel: bool
+    isa: str
+    pixels: int
+    at_once: int
+    x_step: int
+    y_step: int
+    plane: int
+    level: int
+    zeros: int
+
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """(first channel, channels): whole masks whose number is a power of two, then the rest."""
+        found, first = [], 0
+        while first < self.channels:
+            rest = self.channels - first
+            masks = rest // LANES
+            size = LANES << masks.bit_length() - 1 if masks else rest
+            found.append((first, size))
+            first += size
+        return found
+
+    def function(self) -> Function:
+        """Of the pointers x, thresholds, y to a first pixel and channel, and the group's number."""
+        f = Function(("x", "thresholds", "y"), ("group",))
+        size = SIZES[self.x] * self.group
+        first = {
+            name: f.pointer(f"%{name}", f.value(f"mul i32 %group, {step}"))
+            for name, step in (("x", size), ("thresholds", size), ("y", self.group // 8))
+            if name != "thresholds" or self.per_channel
+        }
+        bounds = first.get("thresholds", "%thresholds")
+        thresholds = [self._thresholds(f, bounds, *piece) for piece in self.pieces]
+        f.line("  br label %start\nstart:\n  br label %loop\nloop:")
+        f.line(f"  %left = phi i32 [ {self.pixels // self.at_once}, %start ], [ %fewer, %loop ]")
+        for name in ("x", "y"):
+            f.line(f"  %{name}.at = phi ptr [ {first[name]}, %start ], [ %{name}.next, %loop ]")
+        for pixel in range(self.at_once):
+            for piece, of_piece in zip(self.pieces, thresholds, strict=True):
+                self._piece(f, pixel, *piece, of_piece)
+            self._zeros(f, pixel)
+        for name, step in (("x", self.x_step), ("y", self.y_step)):
+            f.line(f"  %{name}.next = getelementptr i8, ptr %{name}.at, i32 {self.at_once * step}")
+        f.line("  %fewer = add i32 %left, -1\n  %done = icmp eq i32 %fewer, 0")
+        f.line("  br i1 %done, label %end, label %loop\nend:")
+        return f
+
+    def _thresholds(self, f: Function, base: str, first: int, size: int) -> list[str]:
+        """For each level a vector of the piece's thresholds."""
+        kind, found = TYPES[self.x], []
+        for level in range(2**self.bits - 1):
+            if self.per_channel:
+                at = level * self.level + first * SIZES[self.x]
+                found.append(f.load(f"<{size} x {kind}>", base, at))
+            else:
+                one = f.load(kind, base, level * self.level)
+                lane = f.value(f"insertelement <1 x {kind}> poison, {kind} {one}, i32 0")
+                found.append(f.shuffle(lane, kind, 1, [0] * size))
+        return [self._comparable(f, vector, size) for vector in found]
+
+    @property
+    def _by_integers(self) -> bool:
+        """ARMv7's NEON compares floats below 1.2e-38 as zeros."""
+        return self.x == "f32" and self.isa == "armv7"
+
+    def _comparable(self, f: Function, vector: str, size: int) -> str:
+        """The vector itself, or floats as integers of the same order.
+
+        There -0 becomes -1 and 0 stays 0: a threshold of zero has to be -0, which both reach.
+        """
+        if not self._by_integers:
+            return vector
+        kind = f"<{size} x i32>"
+        bits = f.value(f"bitcast <{size} x float> {vector} to {kind}")
+        sign = f.value(f"ashr {kind} {bits}, splat (i32 31)")
+        flips = f.value(f"and {kind} {sign}, splat (i32 {0x7FFFFFFF})")
+        return f.value(f"xor {kind} {bits}, {flips}")
+
+    def _loaded(self, f: Function, at: int, size: int) -> str:
+        """x, of which a NaN is below every threshold or not comparable."""
+        value = f.load(f"<{size} x {TYPES[self.x]}>", "%x.at", at)
+        if not self._by_integers:
+            return value
+        value, kind = self._comparable(f, value, size), f"<{size} x i32>"
+        number = f.value(f"icmp sle {kind} {value}, splat (i32 {0x7F800000})")
+        least = f"{kind} splat (i32 {-(1 << 31)})"
+        return f.value(f"select <{size} x i1> {number}, {kind} {value}, {least}")
+
+    def _piece(self, f: Function, pixel: int, first: int, size: int, thresholds: list[str]) -> None:
+        """Loads a piece's x, stores its bytes of each plane."""
+        value = self._loaded(f, pixel * self.x_step + first * SIZES[self.x], size)
+        kind = f"<{size} x {'i32' if self._by_integers else TYPES[self.x]}>"
+        compare = "fcmp oge" if "float" in kind else "icmp sge"
+        above: list[str] = []  # the planes from the highest on
+        for plane in reversed(range(self.bits)):
+            options = thresholds[2**plane - 1 :: 2 ** (plane + 1)]
+            for bit in reversed(above):  # the lowest known plane halves the options first
+                pairs = zip(options[::2], options[1::2], strict=True)
+                options = [
+                    f.value(f"select <{size} x i1> {bit}, {kind} {more}, {kind} {less}")
+                    for less, more in pairs
+                ]
+            above.append(f.value(f"{compare} {kind} {value}, {options[0]}"))
+            at = pixel * self.y_step + plane * self.plane + first // 8
+            self._store(f, above[-1], size, at)
+
+    def _store(self, f: Function, met: str, size: int, at: int) -> None:
+        """A plane's bits, of whole masks or fewer than one's."""
+        wide = f.value(f"sext <{size} x i1> {met} to <{size} x i8>")
+        if size < LANES:
+            zeros = f.join([wide, "zeroinitializer"], "i8", size)
+            every = [min(lane, size) for lane in range(LANES)]
+            masks = [f.shuffle(zeros, "i8", 2 * size, every)]
+        else:
+            masks = [f.lanes(wide, "i8", size, start, LANES) for start in range(0, size, LANES)]
+        packed = mask_bytes(f, masks, self.isa)
+        f.store_bytes(packed, 2 * len(masks), -(-size // 8), "%y.at", at)
+
+    def _zeros(self, f: Function, pixel: int) -> None:
+        """The bytes of each plane that have no channel."""
+        for plane in range(self.bits if self.zeros else 0):
+            at = pixel * self.y_step + plane * self.plane + -(-self.channels // 8)
+            f.store(f"<{self.zeros} x i8>", "zeroinitializer", "%y.at", at)
