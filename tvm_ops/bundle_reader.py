@@ -40,6 +40,10 @@ class Bundle:
     def bench(self) -> Path:
         return self.folder / "bin" / "bench"
 
+    @property
+    def library(self) -> Path:
+        return self.folder / "lib" / f"lib{self.manifest['name']}.so"
+
 
 def open_bundle(path: Path, dest: Path) -> Bundle:
     """Unpack a bundle into the folder ``dest``, which must not exist or be empty.

@@ -63,13 +63,6 @@ def target(name: str) -> str:
     return known_name("target", name, NAMES)
 
 
-def board(name: str) -> str:
-    """The name of a known board."""
-    from tvm_ops.boards import BOARDS
-
-    return known_name("board", name, BOARDS)
-
-
 def peers(names: str) -> list[str]:
     """Names of known peers, separated by commas."""
     from tvm_ops.peers import PEERS
@@ -151,17 +144,6 @@ def add_task(parser: Parser) -> None:
     for action in parser._actions:
         if action.dest == "workloads":
             action.help = "its full key (default: the first that the operator lists)"
-
-
-def add_board(parser: Parser) -> None:
-    """--board."""
-    parser.add_argument(
-        "--board",
-        type=board,
-        metavar="B",
-        help="modelled, emulated (no timing) or host "
-        "(default: the first of these that can run the target)",
-    )
 
 
 def add_output(parser: Parser, metavar: str, about: str) -> None:

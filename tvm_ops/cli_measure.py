@@ -7,6 +7,7 @@ from argparse import Namespace
 from dataclasses import asdict
 from itertools import groupby
 
+from tvm_ops.cli_boards import required_signers
 from tvm_ops.cli_output import cell, check_output, print_table, write_json
 from tvm_ops.cli_tasks import logs_of, tasks_of
 from tvm_ops.errors import CheckFailed, InputError
@@ -19,6 +20,7 @@ algorithm: Winograd may pass 100 % of the peak. max error: of ours to float64, o
 def run(arguments: Namespace) -> int:
     """``tvm-ops run``: 0 if every task ran and none computed a wrong result, else 1."""
     check_output(arguments.json)
+    signers = required_signers(arguments)
     from tvm_ops.run import run_bundle
 
     rows = run_bundle(
@@ -27,6 +29,7 @@ def run(arguments: Namespace) -> int:
         check=arguments.check,
         threads=arguments.threads,
         repeat=arguments.repeat,
+        signers=signers,
     )
     print(f"board: {rows[0].board}")
     columns = ["task", "ms", "Mcycles", "MAC/cycle", "max error", "allowed", "state"]

@@ -14,7 +14,6 @@ from tvm_ops.cli_arguments import (
     LISTS,
     Parser,
     Verbs,
-    add_board,
     add_json,
     add_logs,
     add_output,
@@ -27,6 +26,7 @@ from tvm_ops.cli_arguments import (
     target,
     whole,
 )
+from tvm_ops.cli_boards_parser import add_board, add_boards, add_deploy, add_signature, choose_board
 from tvm_ops.cli_parser_logs import add_export_log, add_import_log
 from tvm_ops.cli_parser_tuning import add_choose, add_tune
 from tvm_ops.errors import InputError
@@ -77,7 +77,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if argv[:1] == ["board"] and "--" in argv:
         at = own.index("--")
         own, program = own[:at], own[at + 1 :]
-    return parser.parse_args(own, argparse.Namespace(program=program))
+    arguments = parser.parse_args(own, argparse.Namespace(program=program))
+    if "boards" in arguments:
+        choose_board(arguments)
+    return arguments
 
 
 def _doctor(verbs: Verbs) -> None:
@@ -117,6 +120,12 @@ def _bundle(verbs: Verbs) -> None:
         help="arrays KEY.weights, KEY.bias and, of a prelu, KEY.slope to pack into it "
         "(default: none)",
     )
+    parser.add_argument(
+        "--sign",
+        type=Path,
+        metavar="KEY",
+        help="an ssh key to sign it with: writes FILE.tar.gz.sig (default: not signed)",
+    )
     add_json(parser)
 
 
@@ -139,6 +148,7 @@ def _run(verbs: Verbs) -> None:
         metavar="N",
         help="timed runs (default: 1 on the modelled board, which repeats itself, else 5)",
     )
+    add_signature(parser)
     add_json(parser)
 
 
@@ -233,4 +243,6 @@ VERBS = {
     "profile": _profile,
     "report": _report,
     "board": _board_verb,
+    "boards": add_boards,
+    "deploy": add_deploy,
 }

@@ -6,7 +6,6 @@ from tvm_ops import cli_choose, cli_tune
 from tvm_ops.cli_arguments import (
     Parser,
     Verbs,
-    add_board,
     add_json,
     add_logs,
     add_verb,
@@ -17,6 +16,7 @@ from tvm_ops.cli_arguments import (
     target,
     whole,
 )
+from tvm_ops.cli_boards_parser import add_board
 
 
 def network(name: str) -> str:
@@ -77,7 +77,7 @@ Ctrl-C leaves a valid log; the same command resumes."""
         help="candidates to try of each workload; what the log knows is not measured again "
         "(default: 64)",
     )
-    add_board(parser)
+    add_board(parser, several=True)
     parser.add_argument(
         "--seed", type=whole(0), default=0, metavar="S", help="of the search (default: 0)"
     )

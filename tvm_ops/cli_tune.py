@@ -36,8 +36,8 @@ def _tune_operator(arguments: Namespace) -> int:
     arguments.operators = [arguments.operator]
     tasks, options = tasks_of(arguments), _options(arguments)
     board = get_timing_board(arguments.board, tasks[0].target)
-    print(f"board: {board.label}", flush=True)
     board.prepare()
+    print(f"board: {board.label}", flush=True)
     sessions = []
     with WorkerPool(options.pop("workers") or os.cpu_count() or 1) as pool:
         for task in tasks:
@@ -57,6 +57,7 @@ def _tune_networks(arguments: Namespace) -> int:
         raise InputError("--workload goes with an OPERATOR, not with --network")
     tasks = _network_tasks(arguments)
     board = get_timing_board(arguments.board, tasks[0].target)
+    board.prepare()
     print(f"board: {board.label}", flush=True)
     with JobDisplay(board.name) as display:
         job = run_job(tasks, **_options(arguments), observer=display)

@@ -62,14 +62,20 @@ def bundle(arguments: Namespace) -> int:
     check_output(arguments.json)
     check_output(arguments.output)
     from tvm_ops.bundle import load_weights, write_bundle
+    from tvm_ops.signature import check_key, sign
     from tvm_ops.targets import get_target
 
+    if arguments.sign:
+        check_key(arguments.sign)
     weights = load_weights(arguments.weights) if arguments.weights else None
     entries, rows = entries_of(arguments)
     path = write_bundle(entries, get_target(arguments.target), arguments.output, weights)
     print_table(["workload", "knobs from"], [[str(v) for v in row.values()] for row in rows])
     print(f"{path} ({path.stat().st_size / 1e3:.1f} kB)")
-    write_json(arguments.json, {"target": arguments.target, "tasks": rows, "files": [str(path)]})
+    files = [str(path), *([str(sign(path, arguments.sign))] if arguments.sign else [])]
+    for signature in files[1:]:
+        print(signature)
+    write_json(arguments.json, {"target": arguments.target, "tasks": rows, "files": files})
     return 0
 
 

@@ -18,7 +18,6 @@ from tvm_ops.board_model.hot_code import HOT_BLOCKS, hot_code_bytes
 from tvm_ops.board_model.sysroot import sysroot
 from tvm_ops.boards import get_timing_board
 from tvm_ops.boards.modelled import ModelledBoard
-from tvm_ops.build import build_program
 from tvm_ops.comparison import OURS, UNTUNED, Comparison, Entry, Row
 from tvm_ops.correctness import largest_error
 from tvm_ops.peers import PEERS, PeerResult, get_peer
@@ -28,6 +27,7 @@ from tvm_ops.tuning import log
 from tvm_ops.tuning.measure import Array, Measurer, Outcome
 from tvm_ops.tuning.nearest import best_knobs, untuned_knobs
 
+PROGRAMS = ("handwritten",)  # peers that are one program, which a board elsewhere runs like ours
 HOST_ROUNDS = 9  # interleaved; the median of what each has measured counts
 
 Report = Callable[[str], None]
@@ -47,12 +47,13 @@ def compare(
     """
     peers = [get_peer(name).name for name in (PEERS if against is None else against)]
     place = get_timing_board(board, tasks[0].target)
+    place.connect()
     result = Comparison(tasks[0].target.name, place.name, place.label)
     if place.name == "modelled" and peers:
         sysroot(tasks[0].target, report)  # the first time it is fetched, which takes a moment
     for task in tasks:
         with tempfile.TemporaryDirectory(prefix="tvm_ops-compare-") as folder:
-            measurer = Measurer(task, place.name, Path(folder), repeats=1)
+            measurer = Measurer(task, place.spec, Path(folder), repeats=1)
             kernels = {OURS: best_knobs(task, logs)[0], UNTUNED: untuned_knobs(task, logs)[0]}
             measure = _interleaved if place.times_wall_clock else _once
             result.rows.append(measure(measurer, kernels, peers, report))
@@ -95,6 +96,10 @@ def _interleaved(
         programs = {name: _program(measurer, name, knobs) for name, knobs in kernels.items()}
         running, results = {}, {}
         for name in peers:
+            if measurer.board.is_elsewhere and name not in PROGRAMS:
+                why_not = f"runs on this machine, not on {measurer.board.name}"
+                results[name] = PeerResult(name, why_not=why_not)
+                continue
             report(f"{task.key}: starting {name}")
             try:
                 start = get_peer(name).start(task, measurer.board, measurer.arrays)
@@ -128,7 +133,7 @@ def _interleaved(
 
 def _program(measurer: Measurer, name: str, knobs: Knobs) -> Path:
     path = measurer.scratch / name.replace(" ", "-")
-    return build_program([(measurer.task, knobs)], measurer.task.target, path)
+    return measurer.board.build(measurer.task, knobs, path)
 
 
 def _our_entry(name: str, outcome: Outcome, measurer: Measurer, size: int | None = None) -> Entry:

@@ -53,7 +53,7 @@ class Section:
     @property
     def unit(self) -> str:
         """What stands beside "ms": how the figures came about."""
-        return "wall clock" if self.board == "host" else self.board
+        return self.board if self.board in ("modelled", "emulated") else "wall clock"
 
     @property
     def operators(self) -> list[tuple[str, list[TaskHistory]]]:

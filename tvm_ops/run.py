@@ -18,6 +18,7 @@ from tvm_ops.bundle_reader import Bundle, open_bundle
 from tvm_ops.correctness import largest_error, what_differs
 from tvm_ops.errors import InputError
 from tvm_ops.operators import get_operator
+from tvm_ops.signature import trusted
 from tvm_ops.targets import Target
 from tvm_ops.task import parse_task
 
@@ -50,27 +51,40 @@ def run_bundle(
     check: bool = False,
     threads: int = 1,
     repeat: int | None = None,
+    signers: Path | None = None,
 ) -> list[Row]:
     """Run each task of the bundle ``repeat`` times after one warm-up.
 
     By default that is once on the modelled board, where repeats tell nothing new, else 5 times.
 
-    ``board`` is ``modelled``, ``host`` or ``emulated``, by default the one that fits the bundle's
+    ``board`` is what ``get_board`` takes, by default the one that fits the bundle's
     target. With ``check`` the inputs are seeded random numbers, packed as the manifest's knobs
     say, and the output is compared. A task that fails or computes a wrong result is a row with
-    ``error``. Raises ``InputError`` for an unsound bundle, one for another architecture than the
+    ``error``. With ``signers``, a file of allowed signers, nothing is unpacked that none of them
+    has signed. Raises ``InputError`` for an unsound bundle, one for another architecture than the
     board's, or a thread count that the board does not have.
     """
-    with tempfile.TemporaryDirectory(prefix="tvm_ops-bundle-") as folder:
-        bundle = open_bundle(path, Path(folder) / "bundle")
+    with (
+        trusted(path, signers) as source,
+        tempfile.TemporaryDirectory(prefix="tvm_ops-bundle-") as folder,
+    ):
+        bundle = open_bundle(source, Path(folder) / "bundle")
         chosen = get_board(board, bundle.target)
         if threads != 1 and chosen.name == "modelled":
             raise InputError(f"{threads} threads: the modelled board's timing is for 1 thread only")
         repeat = repeat or (1 if chosen.name == "modelled" else 5)
-        return [
-            _run_task(bundle, facts, chosen, check, threads, repeat)
-            for facts in bundle.manifest["tasks"]
-        ]
+        chosen.connect()
+        return run_tasks(bundle, chosen, check, threads, repeat)
+
+
+def run_tasks(
+    bundle: Bundle, board: Board, check: bool, threads: int = 1, repeat: int = 1
+) -> list[Row]:
+    """A row for each task of an opened bundle; see ``run_bundle``."""
+    return [
+        _run_task(bundle, facts, board, check, threads, repeat)
+        for facts in bundle.manifest["tasks"]
+    ]
 
 
 def _run_task(
@@ -80,7 +94,7 @@ def _run_task(
     case = _Case.of(facts, bundle.target) if check else None
     given = {a["name"]: bundle.folder / a["file"] for a in facts["arguments"] if "file" in a}
     result = board.run(
-        bundle.bench, task=key, inputs=case.inputs if case else given,
+        bundle.bench, task=key, libraries=[bundle.library], inputs=case.inputs if case else given,
         output=case.output if case else None, repeat=repeat, threads=threads, timeout=TIMEOUT,
     )  # fmt: skip
     ms = statistics.median(result.seconds) * 1e3 if result.seconds else None

@@ -69,6 +69,8 @@ class Board(ABC):
     """``modelled``, ``host``, ``emulated``, or the address of a board elsewhere."""
     times_wall_clock: bool
     """Whether the seconds that bench itself measures mean anything."""
+    is_elsewhere = False
+    """Whether it is another machine, as far as this one knows."""
     has_times = True
     """Whether results have times at all, by the wall clock or from a model."""
 
@@ -90,8 +92,13 @@ class Board(ABC):
     def label(self) -> str:
         """What a table says of where its figures come from."""
 
+    def connect(self) -> None:
+        """Reach a board that is elsewhere; ``InputError`` if it cannot be used."""
+        return  # what is here needs no connection
+
     def prepare(self) -> None:
-        """Make now what the first program would otherwise wait for; quick where it is there."""
+        """Make now what the first trial would otherwise wait for; quick where it is there."""
+        self.connect()
         toolchain.runtime_objects(self.target)
 
     def build(self, task: Task, knobs: Knobs, path: Path) -> Path:

@@ -20,6 +20,7 @@ class BoardGroup(Board):
     """Each run takes the first of the boards that is free; its result says which it was."""
 
     times_wall_clock = True
+    is_elsewhere = True
 
     def __init__(self, boards: Sequence[Board]) -> None:
         super().__init__(boards[0].target)
@@ -46,9 +47,9 @@ class BoardGroup(Board):
     def label(self) -> str:
         return "; ".join(board.label for board in self.boards)
 
-    def prepare(self) -> None:
+    def connect(self) -> None:
         for board in self.boards:
-            board.prepare()
+            board.connect()
 
     def run_in_turn(self, scratch: Path, program: Path, **options: Any) -> RunResult:
         """On the first that no process that shares ``scratch`` is using; waits for one.

@@ -33,6 +33,7 @@ class RpcBoard(Board):
     """Each run takes a server from the tracker, which has the queue, and gives it back."""
 
     times_wall_clock = True
+    is_elsewhere = True
 
     def __init__(self, target: Target, address: Address) -> None:
         super().__init__(target)
@@ -46,7 +47,7 @@ class RpcBoard(Board):
     def label(self) -> str:
         return f"{self.name}, wall clock, timed by TVM"
 
-    def prepare(self) -> None:
+    def connect(self) -> None:
         """Asks the tracker for the key, and a server whether it can load a module of the target.
 
         Raises ``InputError`` if not.

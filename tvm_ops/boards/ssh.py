@@ -31,11 +31,12 @@ _TIMED_OUT = 124  # exit code of timeout(1)
 class SshBoard(Board):
     """Programs are copied into a private folder there, run alone, and leave nothing behind.
 
-    ``prepare`` connects, and raises ``InputError`` for a board that cannot be reached or cannot run
+    ``connect`` raises ``InputError`` for a board that cannot be reached or cannot run
     the target's programs. Later a board that is gone is an error of the run.
     """
 
     times_wall_clock = True
+    is_elsewhere = True
 
     def __init__(self, target: Target, address: Address) -> None:
         super().__init__(target)
@@ -67,10 +68,18 @@ class SshBoard(Board):
             raise InputError(f"board {self.name}: {error}") from None
         return probe
 
-    def prepare(self) -> None:
-        """Asks the board; the connection stays for those who come."""
+    def connect(self) -> None:
+        """Asks the board what it is; the connection stays for those who come."""
         _ = self.probe
-        super().prepare()
+
+    def check_glibc(self, needed: str) -> None:
+        """Raises ``InputError`` where the board's C library is older than a bundle's programs."""
+        found = self.probe.glibc
+        if not self.address.exec_prefix and found and _numbers(found) < _numbers(needed):
+            raise InputError(
+                f"board {self.name}: its glibc is {found}, the bundle needs {needed}: update the "
+                "board, or build with the cross compiler of an older system"
+            )
 
     def execute(self, call: Call, *, timeout: float, cycle_limit: int | None) -> Measured:
         """Repeats what was disturbed, by heat or by another clock, as often as ``PAUSES`` says."""
@@ -90,7 +99,7 @@ class SshBoard(Board):
         wanted = " ".join(file.place for file in call.files if file.comes_back)
         memory = "unlimited" if self.address.exec_prefix else str(MEMORY_LIMIT)
         settings = [str(len(sent)), f"{timeout:g}", self.probe.pin, memory, wanted]
-        arguments = [*settings, *self.address.exec_prefix, *call.there]
+        arguments = [*settings, *self.address.exec_prefix, *self._there(call)]
         with Exchange(self.address, script("condition", "measure"), arguments) as exchange:
             exchange.send(sent)
             answer = exchange.finish(timeout + len(sent) / TRANSFER_RATE + GRACE)
@@ -103,6 +112,9 @@ class SshBoard(Board):
             if file.comes_back and f"files/{file.place}" in files:
                 file.path.write_bytes(files[f"files/{file.place}"])
         return self._measured(files)
+
+    def _there(self, call: Call) -> list[str]:
+        return call.there
 
     def _files(self, call: Call) -> dict[str, Path]:
         there = {file.place: file.path for file in call.files if not file.comes_back}
@@ -131,6 +143,10 @@ def probe_board(address: Address) -> Probe:
     probe = Probe.of(read_facts(answer.stdout.decode(errors="replace")))
     seen_now(address.name)
     return probe
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
 
 
 def packed(files: Mapping[str, Path]) -> bytes:
