@@ -38,6 +38,8 @@ missing_packages() {
     command -v aarch64-linux-gnu-g++ >/dev/null || echo g++-aarch64-linux-gnu
     command -v arm-linux-gnueabihf-g++ >/dev/null || echo g++-arm-linux-gnueabihf
     has_header capstone/capstone.h || echo libcapstone-dev
+    command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || echo openssh-client
+    [ -x /usr/sbin/sshd ] || echo openssh-server # of the tests, which start their own
     if [ ! -x "$venv/bin/python" ] && [ -z "$(find_python)" ]; then echo python3-venv; fi
 }
 
@@ -60,11 +62,26 @@ install_packages() {
     rm -f "$log"
 }
 
+# The tests need the program sshd, not a service that is open to the network: of what is installed
+# here nothing is started, now or at the next start of the machine.
+install_without_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ] && [ "$(id -u)" = 0 ]; then
+        trap "rm -f $policy" EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    install_packages "$@"
+    case " $* " in
+        *" openssh-server "*) systemctl disable ssh.service ssh.socket >/dev/null 2>&1 || true ;;
+    esac
+}
+
 system_packages() {
     local missing version
     mapfile -t missing < <(missing_packages)
     if [ ${#missing[@]} != 0 ]; then
-        install_packages "${missing[@]}"
+        install_without_services "${missing[@]}"
         mapfile -t missing < <(missing_packages)
     fi
     [ ${#missing[@]} = 0 ] || die "still missing after the installation: ${missing[*]} (Python 3.10 or newer is needed)"

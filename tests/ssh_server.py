@@ -50,6 +50,15 @@ class Server:
         self.process.wait()
 
 
+def client_of(config: Path, *servers: Server) -> str:
+    """For ``TVM_OPS_SSH``: one client for several servers."""
+    for server in servers:
+        match = f'Match exec "test %p = {server.port}"'
+        with config.open("a") as file:
+            file.write(f"{match}\n Include {server.folder / 'config'}\n")
+    return f"ssh -F {config}"
+
+
 def make_key(path: Path) -> Path:
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", path.name, "-f", str(path)]
     subprocess.run(command, check=True)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from c_kernels import ARGUMENTS, compile_kernels, kernel
 from conftest import ROOT
-from ssh_server import Server, board_system, make_key, ssh_server
+from ssh_server import Server, board_system, client_of, make_key, ssh_server
 
 from tvm_ops.boards import get_board, ssh
 from tvm_ops.build import link_kernels
@@ -180,7 +180,7 @@ def test_a_disturbed_run_is_repeated(server, programs, monkeypatch) -> None:
     # Throttled in the second look of the first run and in both of the second, then not any more.
     vcgencmd(
         server,
-        f'echo >>{count}; case $(wc -l <{count}) in 3|4|5) echo throttled=0x4;; '
+        f"echo >>{count}; case $(wc -l <{count}) in 3|4|5) echo throttled=0x4;; "
         "*) echo throttled=0x0;; esac",
     )
     board = get_board(server.address, HOST)
@@ -208,7 +208,9 @@ def test_two_runs_take_turns(server, programs) -> None:
     )
     first.start()
     wait_for(lambda: get_probe(server).holders == 1)
-    second = threading.Thread(target=boards[1].run, args=[programs["host"]], kwargs={"task": "rows"})
+    second = threading.Thread(
+        target=boards[1].run, args=[programs["host"]], kwargs={"task": "rows"}
+    )
     second.start()
     wait_for(lambda: get_probe(server).waiting == 1)
     assert first.is_alive()
@@ -228,12 +230,7 @@ def test_tuning_on_two_boards(server, tmp_path, tmp_path_factory, monkeypatch) -
     """Both measure, the log says which, and a session that goes on knows what both have done."""
     task = parse_task("conv2d", KEY, HOST)
     with ssh_server(tmp_path_factory.mktemp("other")) as other:
-        config = tmp_path / "config"
-        config.write_text(
-            f"Match exec \"test %p = {server.port}\"\n Include {server.folder / 'config'}\n"
-            f"Match exec \"test %p = {other.port}\"\n Include {other.folder / 'config'}\n"
-        )
-        monkeypatch.setenv("TVM_OPS_SSH", f"ssh -F {config}")
+        monkeypatch.setenv("TVM_OPS_SSH", client_of(tmp_path / "config", server, other))
         both = f"{server.address},{other.address}"
         done = tune(task, trials=6, board=both, logs=tmp_path, workers=2)
         assert done.best and done.best.board in both.split(",")
@@ -249,12 +246,7 @@ def test_a_board_that_goes_away_leaves_its_work_to_the_other(
     server, programs, tmp_path, tmp_path_factory, monkeypatch
 ) -> None:
     with ssh_server(tmp_path_factory.mktemp("gone")) as other:
-        config = tmp_path / "config"
-        config.write_text(
-            f"Match exec \"test %p = {server.port}\"\n Include {server.folder / 'config'}\n"
-            f"Match exec \"test %p = {other.port}\"\n Include {other.folder / 'config'}\n"
-        )
-        monkeypatch.setenv("TVM_OPS_SSH", f"ssh -F {config}")
+        monkeypatch.setenv("TVM_OPS_SSH", client_of(tmp_path / "config", server, other))
         group = get_board(f"{other.address},{server.address}", HOST)
         group.connect()
         assert group.run_in_turn(tmp_path, programs["host"], task="rows").board == other.address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,8 @@ def boards(arguments: Namespace) -> int:
     from tvm_ops.boards.configured import boards_file
     from tvm_ops.boards.listing import board_states
 
+    if arguments.insecure_rpc:
+        warn_insecure()
     states = board_states(arguments.boards or [], arguments.insecure_rpc)
     if not states:
         print(f"no boards: name some in {boards_file()}, or with --board (docs/boards.md)")
@@ -42,6 +45,13 @@ def boards(arguments: Namespace) -> int:
     facts = [asdict(state) | {"last_seen": at} for state, at in zip(states, seen, strict=True)]
     write_json(arguments.json, {"boards": facts})
     return 1 if any(state.state == "gone" for state in states) else 0
+
+
+def warn_insecure() -> None:
+    """What --insecure-rpc means, each time that it is used."""
+    from tvm_ops.boards.rpc_tracker import WHY_INSECURE
+
+    print(f"tvm-ops: warning: --insecure-rpc: {WHY_INSECURE}", file=sys.stderr, flush=True)
 
 
 def deploy(arguments: Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,9 +81,7 @@ def choose_board(arguments: argparse.Namespace) -> None:
         raise InputError(f"{arguments.verb} takes one --board, not {len(boards)}")
     arguments.board = board_spec(boards, arguments.exec_prefix, arguments.insecure_rpc)
     if arguments.insecure_rpc:
-        from tvm_ops.boards.rpc_tracker import WHY_INSECURE
-
-        print(f"tvm-ops: warning: --insecure-rpc: {WHY_INSECURE}", file=sys.stderr, flush=True)
+        cli_boards.warn_insecure()
 
 
 def add_signature(parser: Parser) -> None:
@@ -121,7 +118,6 @@ examples:
     parser.add_argument(
         "--insecure-rpc", action="store_true", help="ask rpc boards beyond this machine, too"
     )
-    parser.set_defaults(several_boards=True, exec_prefix=None)
     add_json(parser)
 
 

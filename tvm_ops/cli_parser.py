@@ -78,7 +78,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         at = own.index("--")
         own, program = own[:at], own[at + 1 :]
     arguments = parser.parse_args(own, argparse.Namespace(program=program))
-    if "boards" in arguments:
+    if "several_boards" in arguments:
         choose_board(arguments)
     return arguments
 

@@ -53,9 +53,8 @@ def board_states(names: Sequence[str] = (), insecure: bool = False) -> list[Boar
             return _ask_rpc(name, address, target) if address.kind == "rpc" else _ask_ssh(*entry)
         except (BoardGone, InputError) as error:
             note = str(error).removeprefix("board ").removeprefix(f"{address.name}: ")
-            return BoardState(
-                name, address.name, target, "gone", last_seen(address.name), note=note
-            )
+            seen = last_seen(address.name)
+            return BoardState(name, address.name, target, "gone", seen, note=note)
 
     if insecure:
         entries = {n: (parse_address(_insecure(a)), t) for n, (a, t) in entries.items()}
@@ -86,8 +85,6 @@ def _ask_ssh(name: str, place: tuple[Address, str | None]) -> BoardState:
 def _ask_rpc(name: str, address: Address, target: str | None) -> BoardState:
     total, free, pending = rpc_tracker.servers(address)
     seen_now(address.name)
-    state = "free" if free else "busy"
+    state, seen = "free" if free else "busy", last_seen(address.name)
     note = f"{free} of {total} servers free"
-    return BoardState(
-        name, address.name, target, state, last_seen(address.name), pending, note=note
-    )
+    return BoardState(name, address.name, target, state, seen, pending, note=note)

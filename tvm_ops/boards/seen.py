@@ -1,22 +1,26 @@
-"""When each board elsewhere was last seen: an empty file each in the cache folder, by its date."""
+"""When each board elsewhere was last seen: an empty file each, by its date.
+
+They lie below ``$XDG_STATE_HOME/tvm_ops/boards``, else ``~/.local/state/tvm_ops/boards``; a board
+is forgotten by removing its file.
+"""
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from tvm_ops.cache import cache_root
-
 
 def seen_now(name: str) -> None:
     """The board has answered."""
-    _folder().joinpath(quote(name, safe="")).touch()
+    _folder().mkdir(parents=True, exist_ok=True)
+    _file(name).touch()
 
 
 def last_seen(name: str) -> datetime | None:
     """When it has answered, None if it never has."""
-    path = _folder() / quote(name, safe="")
+    path = _file(name)
     if not path.exists():
         return None
     return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
@@ -24,10 +28,14 @@ def last_seen(name: str) -> datetime | None:
 
 def all_seen() -> list[str]:
     """The names of all boards that have ever answered."""
-    return sorted(unquote(path.name) for path in _folder().iterdir())
+    folder = _folder()
+    return sorted(unquote(path.name) for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def _file(name: str) -> Path:
+    return _folder() / quote(name, safe="")
 
 
 def _folder() -> Path:
-    folder = cache_root() / "boards-seen"
-    folder.mkdir(exist_ok=True)
-    return folder
+    root = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    return root / "tvm_ops" / "boards"
