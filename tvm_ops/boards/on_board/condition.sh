@@ -2,7 +2,7 @@
 # TVM_OPS_SYS and TVM_OPS_LOCK are for machines with several boards in one, such as containers.
 sys=${TVM_OPS_SYS:-/sys}
 cpufreq=$sys/devices/system/cpu/cpufreq
-lock=${TVM_OPS_LOCK:-/tmp/tvm_ops.lock}
+lock=${TVM_OPS_LOCK:-/var/tmp/tvm_ops.lock}
 
 # The largest number in the files, nothing if none can be read.
 largest() {
@@ -35,7 +35,7 @@ put() {
     esac 2>/dev/null
 }
 
-# Open the lock as descriptor 9. It is a folder: in /tmp a file of another user cannot be opened.
+# Open the lock as descriptor 9. It is a folder: in a shared one, a file of another user cannot be opened.
 open_lock() {
     mkdir -m 755 "$lock" 2>/dev/null
     if [ ! -d "$lock" ] || [ ! -r "$lock" ]; then
