@@ -23,7 +23,8 @@ SECTIONS = {
 }
 NAMES = [
     "template", "define_split", "define_knob", "define_reorder", "define_annotate", "XGBTuner",
-    "LocalBuilder", "callbacks", "apply_history_best", "pick_best", "load_history",
+    "LocalBuilder", "LocalRunner", "RPCRunner", "callbacks", "apply_history_best", "pick_best",
+    "load_history",
 ]  # fmt: skip
 
 
