@@ -9,7 +9,7 @@ from typing import Any
 
 Knobs = dict[str, Any]
 
-_MAX_PIXELS = {"aarch64": 5, "armv7": 3, "x86_64": 5}  # 5 P + 7 registers; ARMv7 spills from 2 on
+_MAX_PIXELS = {"aarch64": 5, "armv7": 2, "x86_64": 5}  # 5 P + 7 registers; ARMv7 spills 5 for 2
 _MAX_OFFSET = 65520  # bytes: the immediate of a 16-byte load
 _PARALLEL_COPY = 16384  # words; fewer are there before threads are
 
@@ -94,9 +94,8 @@ def _cost(w: Any, target: Any, pixels: int) -> float:
     tiles = -(-size // pixels)
     in_order = target.core == "cortex-a53"
     step = 12 * pixels + ((8 + pixels) / 2 if in_order else 0)
-    spilled = 0.1 * step * (target.isa == "armv7" and pixels > 2)
     rate = 1 if in_order else 0.5
-    chunk = rate * (steps * (step + spilled) + 7 * pixels) + 15
+    chunk = rate * (steps * step + 7 * pixels) + 15
     return float(tiles * (chunks * chunk + 25 + 4 * pixels))
 
 

@@ -50,8 +50,12 @@ class Assembly:
         """Types of what ``call`` returns: sums, then pointers that were moved on."""
         return ["<8 x i16>"] * self.chunk.pixels + ["ptr"] * self.chunk.pointers
 
-    def call(self, result: str, pointers: list[str], weights: str) -> Iterator[str]:
-        """IR that calls it: %``result``, a struct of ``pixels`` x <8 x i16>."""
+    def last_block(self, _result: str, block: str) -> str:
+        """In which basic block ``call`` ends: where it begins."""
+        return block
+
+    def call(self, result: str, _block: str, pointers: list[str], weights: str) -> Iterator[str]:
+        """IR that calls it: %``result``, a struct of ``result_kinds``."""
         c = self.chunk
         kinds = self.result_kinds
         outs = [f"=&{{v{self.registers.sums(p)}}}" for p in range(c.pixels)]

@@ -1,4 +1,7 @@
-"""A chunk of a few-bit tile as LLVM IR, for any instruction set that has popcounts of bytes."""
+"""A chunk of a few-bit tile as LLVM IR, for any instruction set that has popcounts of bytes.
+
+A loop, as straight-line code of a chunk takes LLVM a second and more (31 steps for AVX-512).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ _WIDEN = {
     "aarch64": "llvm.aarch64.neon.uaddlp.v8i16.v16i8",
     "armv7": "llvm.arm.neon.vpaddlu.v8i16.v16i8",
 }
+_MAX_BODY = 6  # steps
 
 
 class Intrinsics:
@@ -31,18 +35,62 @@ class Intrinsics:
             found.append(f"declare <8 x i16> @{_WIDEN[self.isa]}(<16 x i8>)")
         return found
 
-    def call(self, result: str, pointers: list[str], weights: str) -> Iterator[str]:
+    @property
+    def body(self) -> int:
+        """Steps of the loop's body: of x, bodies lie equally far apart."""
+        offsets, steps = self.chunk.offsets, self.chunk.steps
+
+        def repeats(body: int) -> bool:
+            return len({b - a for a, b in zip(offsets, offsets[body:], strict=False)}) <= 1
+
+        fitting = [n for n in range(1, _MAX_BODY + 1) if steps % n == 0 and repeats(n)]
+        return max(fitting, default=steps)
+
+    def last_block(self, result: str, block: str) -> str:
+        """In which basic block ``call``, begun in ``block``, ends."""
+        return block if self.body == self.chunk.steps else f"{result}.end"
+
+    def call(self, result: str, block: str, pointers: list[str], weights: str) -> Iterator[str]:
         """IR that computes %``result``, a struct of ``pixels`` x <8 x i16>."""
-        c = self.chunk
+        c, body = self.chunk, self.body
+        names = [f"%{result}.x{i}" for i in range(len(pointers))]
         sums: dict[tuple[int, int], str] = {}
-        for step in range(c.steps):
-            yield from self._step(result, step, pointers, weights, sums)
-        value = "poison"
+        if body == c.steps:
+            names, w = pointers, weights
+        else:
+            w = f"%{result}.w"
+            sums = {(p, v): f"%{result}.b{p}.{v}" for p in range(c.pixels) for v in range(VECTORS)}
+            yield f"br label %{result}.steps"
+            yield f"{result}.steps:"
+            yield f"%{result}.n = phi i32 [0, %{block}], [%{result}.m, %{result}.steps]"
+            for name, first in zip([*names, w], [*pointers, weights], strict=True):
+                yield f"{name} = phi ptr [{first}, %{block}], [{name}.next, %{result}.steps]"
+            for (p, v), name in sums.items():
+                after = f"%{result}.{body - 1}.f{p}.{v}"
+                before = f"zeroinitializer, %{block}"
+                yield f"{name} = phi <16 x i8> [{before}], [{after}, %{result}.steps]"
+        for step in range(body):
+            yield from self._step(result, step, names, w, sums)
+            yield from self._fence(f"%{result}.{step}", sums)
+        if body < c.steps:
+            move = c.offsets[body] - c.offsets[0]
+            for name in names:
+                yield f"{name}.next = getelementptr i8, ptr {name}, i32 {move}"
+            yield f"{w}.next = getelementptr i8, ptr {w}, i32 {body * STEP}"
+            yield f"%{result}.m = add i32 %{result}.n, 1"
+            yield f"%{result}.more = icmp ult i32 %{result}.m, {c.steps // body}"
+            yield f"br i1 %{result}.more, label %{result}.steps, label %{result}.end"
+            yield f"{result}.end:"
+        yield from self._sums(result, sums)
+
+    def _sums(self, result: str, sums: dict[tuple[int, int], str]) -> Iterator[str]:
+        """%``result`` of the bytes."""
+        value, pixels = "poison", self.chunk.pixels
         kinds = "{" + ", ".join(self.result_kinds) + "}"
-        for p in range(c.pixels):
+        for p in range(pixels):
             name = f"%{result}.r{p}"
             yield from self._reduce(name, [sums[p, v] for v in range(VECTORS)])
-            to = f"%{result}" if p + 1 == c.pixels else f"%{result}.i{p}"
+            to = f"%{result}" if p + 1 == pixels else f"%{result}.i{p}"
             yield f"{to} = insertvalue {kinds} {value}, <8 x i16> {name}, {p}"
             value = to
 
@@ -62,14 +110,7 @@ class Intrinsics:
         for p in range(c.pixels):
             pointer, offset = c.word(step, p)
             yield f"{name}.xa{p} = getelementptr i8, ptr {pointers[pointer]}, i32 {offset}"
-            if c.duplicated:
-                yield f"{name}.x{p} = load <2 x i64>, ptr {name}.xa{p}, align 16"
-            else:
-                yield f"{name}.xw{p} = load i64, ptr {name}.xa{p}, align 8"
-                one = f"insertelement <2 x i64> poison, i64 {name}.xw{p}, i32 0"
-                yield f"{name}.xo{p} = {one}"
-                both = f"<2 x i64> {name}.xo{p}, <2 x i64> poison, <2 x i32> zeroinitializer"
-                yield f"{name}.x{p} = shufflevector {both}"
+            yield from self._x(f"{name}.x{p}", f"{name}.xa{p}")
             for v in range(VECTORS):
                 this = f"{name}.{p}.{v}"
                 yield f"{this}e = xor <2 x i64> {name}.x{p}, {name}.w{v}"
@@ -79,6 +120,32 @@ class Intrinsics:
                 if before:
                     yield f"{this}s = add <16 x i8> {before}, {this}c"
                 sums[p, v] = f"{this}s" if before else f"{this}c"
+
+    def _fence(self, step: str, sums: dict[tuple[int, int], str]) -> Iterator[str]:
+        """No instruction, but all sums are there before anything of the next step.
+
+        Else LLVM loads all of a body first and spills (ARMv7, P = 2: 150 instead of 24 accesses of
+        the stack in 6 steps).
+        """
+        register, names = "x" if self.isa == "x86_64" else "w", list(sums.items())
+        kinds = "{" + ", ".join(["<16 x i8>"] * len(names)) + "}"
+        constraints = [f"={register}"] * len(names) + [str(i) for i in range(len(names))]
+        values = ", ".join(f"<16 x i8> {value}" for _, value in names)
+        text = f'"", "{",".join(constraints)},~{{memory}}"'
+        yield f"{step}.f = call {kinds} asm sideeffect {text}({values})"
+        for i, ((p, v), _) in enumerate(names):
+            sums[p, v] = f"{step}.f{p}.{v}"
+            yield f"{sums[p, v]} = extractvalue {kinds} {step}.f, {i}"
+
+    def _x(self, to: str, address: str) -> Iterator[str]:
+        """A word of x in both halves."""
+        if self.chunk.duplicated:
+            yield f"{to} = load <2 x i64>, ptr {address}, align 16"
+            return
+        yield f"{to}w = load i64, ptr {address}, align 8"
+        yield f"{to}o = insertelement <2 x i64> poison, i64 {to}w, i32 0"
+        both = f"<2 x i64> {to}o, <2 x i64> poison, <2 x i32> zeroinitializer"
+        yield f"{to} = shufflevector {both}"
 
     def _reduce(self, name: str, sums: Sequence[str]) -> Iterator[str]:
         """8 x 16 bits of 4 vectors of 16 bytes: neighbours are added three times."""

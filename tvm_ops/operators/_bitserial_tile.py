@@ -94,7 +94,7 @@ class Tile:
         yield "entry:"
         yield from self._pixels()
         if len(self.parts) == 1:
-            yield from self._chunk("sums", pointers, "%weights", pixels)
+            yield from self._chunk("sums", "entry", pointers, "%weights", pixels)
         else:
             yield from self._loop(pointers)
         yield from self.glue.finish([f"%sums.{p}" for p in pixels])
@@ -116,10 +116,10 @@ class Tile:
                 yield f"%x{i} = getelementptr i8, ptr %x, i32 {offset}"
 
     def _chunk(
-        self, name: str, pointers: Sequence[str], weights: str, pixels: Sequence[int]
+        self, name: str, block: str, pointers: Sequence[str], weights: str, pixels: Sequence[int]
     ) -> Iterator[str]:
         """%name.0, ...: the chunk's sums of each pixel, of the glue's type."""
-        yield from self._emitter.call(f"{name}.all", list(pointers), weights)
+        yield from self._emitter.call(f"{name}.all", block, list(pointers), weights)
         wide = self.glue.sum_bits == 32
         kinds = ", ".join(self._emitter.result_kinds)
         for p in pixels:
@@ -133,9 +133,10 @@ class Tile:
         element, table = f"i{self.glue.sum_bits}", f"@{self.name}_parts"
         yield "br label %part"
         yield "part:"
-        yield "%number = phi i32 [0, %entry], [%following, %part]"
+        end = self._emitter.last_block("part.all", "part")
+        yield f"%number = phi i32 [0, %entry], [%following, %{end}]"
         for p in pixels:
-            yield f"%before.{p} = phi {kind} [zeroinitializer, %entry], [%sums.{p}, %part]"
+            yield f"%before.{p} = phi {kind} [zeroinitializer, %entry], [%sums.{p}, %{end}]"
         for i, name in enumerate(("px", "pw", "ps")):
             n = len(self.parts)
             place = f"ptr {table}, i32 0, i32 %number, i32 {i}"
@@ -145,7 +146,7 @@ class Tile:
         for to, pointer in zip(moved, pointers, strict=True):
             yield f"{to} = getelementptr i8, ptr {pointer}, i32 %px"
         yield "%wpart = getelementptr i8, ptr %weights, i32 %pw"
-        yield from self._chunk("part", moved, "%wpart", pixels)
+        yield from self._chunk("part", "part", moved, "%wpart", pixels)
         shifted = any(part.shift for part in self.parts)
         if shifted:
             narrow = "%ps" if element == "i32" else "%psn"
