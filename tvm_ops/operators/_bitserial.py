@@ -13,13 +13,12 @@ from tvm_ops.errors import InputError
 from tvm_ops.operators import _bits
 from tvm_ops.operators._accumulator import accumulator_dtype, largest_sum
 from tvm_ops.operators._conv import MAX_ELEMENTS, MAX_SIZE
+from tvm_ops.operators._few_bits import GLUE_PARAMETERS, FewBits, glue_shapes
 from tvm_ops.operators._key import Pair, check_dtype, pair
 
 POLARITIES = ("bipolar", "bipolar0", "unipolar")
-GLUES = ("acc", "thr", "shift")
 MAX_STEPS = 31  # of 64 positions, in bytes: 31 * 8 = 248
 GROUP = 32  # channels of a group are a multiple of this
-PARAMETERS = {"acc": (), "thr": ("thresholds", "signs"), "shift": ("mu", "shift")}
 
 _SIZE = r"(\d+)(?:x(\d+))?"
 _KEY = re.compile(
@@ -29,7 +28,7 @@ _KEY = re.compile(
 
 
 @dataclass(frozen=True)
-class FewBitWorkload:
+class FewBitWorkload(FewBits):
     """A 2-d convolution of codes x[n, h, w, ci] with weights [co, kh, kw, ci / groups].
 
     x has ``a_bits`` (1 to 3), weights ``w_bits`` (1, 2; bipolar). ``polarity`` is what x's codes
@@ -57,28 +56,27 @@ class FewBitWorkload:
 
     def __post_init__(self) -> None:
         sizes = (self.n, self.ci, self.h, self.w, self.co, *self.kernel, *self.stride, self.groups)
-        self._require(min(sizes) >= 1, "sizes must be at least 1")
-        self._require(min(self.pad) >= 0, "padding must not be negative")
-        self._require(max(*sizes, *self.pad) <= MAX_SIZE, f"no size may be above {MAX_SIZE}")
-        self._require(1 <= self.a_bits <= 3, f"activations have 1 to 3 bits, not {self.a_bits}")
-        self._require(1 <= self.w_bits <= 2, f"weights have 1 or 2 bits, not {self.w_bits}")
-        self._require(
-            self.polarity in POLARITIES,
-            f"polarity '{self.polarity}' is none of {', '.join(POLARITIES)}",
-        )
-        self._require(self.word in _bits.WORDS, f"words are {', '.join(_bits.WORDS)}")
-        self._require(self.glue in GLUES, f"glue '{self.glue}' is none of {', '.join(GLUES)}")
-        fits = self.out_bits == 0 if self.glue == "acc" else 1 <= self.out_bits <= 3
-        self._require(fits, f"glue '{self.glue}' does not make {self.out_bits} bits")
+        self.require(min(sizes) >= 1, "sizes must be at least 1")
+        self.require(min(self.pad) >= 0, "padding must not be negative")
+        self.require(max(*sizes, *self.pad) <= MAX_SIZE, f"no size may be above {MAX_SIZE}")
+        self.require_bits("a_bits", self.a_bits)
+        self.require(1 <= self.w_bits <= 2, f"w_bits {self.w_bits} is not 1 or 2")
+        self.require(self.polarity in POLARITIES, f"polarity is one of {', '.join(POLARITIES)}")
+        self.require_word(self.word)
+        self.require(self.glue in GLUE_PARAMETERS, f"glue is one of {', '.join(GLUE_PARAMETERS)}")
+        if self.glue == "acc":
+            self.require(self.out_bits == 0, "glue acc has out_bits 0")
+        else:
+            self.require_bits("out_bits", self.out_bits)
         self._require_groups()
         for size, k, p in zip((self.h, self.w), self.kernel, self.pad, strict=True):
-            self._require(k <= size + 2 * p, f"kernel {k} is larger than the padded input")
+            self.require(k <= size + 2 * p, f"kernel {k} is larger than the padded input")
         for shape in (self.input_shape, self.weights_shape, self.output_shape):
-            self._require(prod(shape) <= MAX_ELEMENTS, f"a tensor of shape {shape} is too large")
+            self.require(prod(shape) <= MAX_ELEMENTS, f"a tensor of shape {shape} is too large")
         accumulator_dtype(self.k, self.a_bits, self.w_bits)
 
     def _require_groups(self) -> None:
-        self._require(
+        self.require(
             self.ci % self.groups == 0 and self.co % self.groups == 0,
             f"groups {self.groups} must divide ci {self.ci} and co {self.co}",
         )
@@ -89,10 +87,6 @@ class FewBitWorkload:
                 f"workload {self.shape_key}: {per_group} input channels of a group are no multiple "
                 f"of {GROUP}; the last group begins with channel {first}"
             )
-
-    def _require(self, fits: bool, why: str) -> None:
-        if not fits:
-            raise InputError(f"workload {self.shape_key}: {why}")
 
     @property
     def dtype(self) -> str:
@@ -150,7 +144,7 @@ class FewBitWorkload:
         return self.n * self.co * self.out_h * self.out_w * self.k
 
     @property
-    def macs_per_operation(self) -> float:
+    def macs_per_operation(self) -> float:  # type: ignore[override]
         """Of 128 bits of one plane of x and one of weights: eor, cnt and add for 128 bits."""
         return 128 / 3 / (self.a_bits * self.w_bits)
 
@@ -179,24 +173,13 @@ class FewBitWorkload:
         return str(np.dtype(_bits.WORDS[self.word]))
 
     @property
-    def parameters(self) -> tuple[str, ...]:
-        return "weights", *PARAMETERS[self.glue]
-
-    @property
     def arguments(self) -> tuple[str, ...]:
-        return "x", *self.parameters
+        return "x", "weights", *GLUE_PARAMETERS[self.glue]
 
     @property
     def array_shapes(self) -> dict[str, tuple[int, ...]]:
-        shapes: dict[str, tuple[int, ...]] = {
-            "x": self.input_shape,
-            "weights": self.weights_shape,
-            "thresholds": (self.co, 2**self.out_bits - 1),
-            "signs": (self.co,),
-            "mu": (self.co,),
-            "shift": (self.co,),
-        }
-        return {name: shapes[name] for name in self.arguments}
+        shapes: dict[str, tuple[int, ...]] = {"x": self.input_shape, "weights": self.weights_shape}
+        return shapes | glue_shapes(self.glue, self.out_bits, self.co)
 
     @property
     def kernel_input_shape(self) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from tvm_ops.operators._bitserial_chunk import STEP, WORD, Chunk, Load, Registers
 from tvm_ops.operators._bitserial_in_order import InOrder
+from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._neon_registers import constant
 
 SKIP = "x17"
@@ -43,23 +44,12 @@ class Assembly:
         offsets = self._sequence(pointer)
         return [b - a for a, b in pairwise(offsets)]
 
-    declarations: tuple[str, ...] = ()
-
-    @property
-    def result_kinds(self) -> list[str]:
-        """Types of what ``call`` returns: sums, then pointers that were moved on."""
-        return ["<8 x i16>"] * self.chunk.pixels + ["ptr"] * self.chunk.pointers
-
-    def last_block(self, _result: str, block: str) -> str:
-        """In which basic block ``call`` ends: where it begins."""
-        return block
-
-    def call(self, result: str, _block: str, pointers: list[str], weights: str) -> Iterator[str]:
-        """IR that calls it: %``result``, a struct of ``result_kinds``."""
+    def call(self, f: Function, pointers: list[str], weights: str) -> list[str]:
+        """Calls it: the chunk's sums of each pixel, <8 x i16>."""
         c = self.chunk
-        kinds = self.result_kinds
+        results = ", ".join(["<8 x i16>"] * c.pixels + ["ptr"] * c.pointers)
         outs = [f"=&{{v{self.registers.sums(p)}}}" for p in range(c.pixels)]
-        outs += ["=&r"] * c.pointers
+        outs += ["=&r"] * c.pointers  # pointers of x are moved on
         ties = [str(c.pixels + i) for i in range(c.pointers)] + ["r"]
         taken = {self.registers.sums(p) for p in range(c.pixels)}
         clobbers = [f"v{i}" for i in range(self.registers.count) if i not in taken]
@@ -67,10 +57,10 @@ class Assembly:
         constraints = ",".join([*outs, *ties, *(f"~{{{c}}}" for c in clobbers)])
         arguments = ", ".join(f"ptr {p}" for p in [*pointers, weights])
         text = "\\0A".join(self.lines())
-        yield (
-            f"%{result} = call {{{', '.join(kinds)}}} asm sideeffect "
-            f'"{text}", "{constraints}"({arguments}) noduplicate'
+        found = f.value(
+            f'call {{{results}}} asm sideeffect "{text}", "{constraints}"({arguments}) noduplicate'
         )
+        return [f.value(f"extractvalue {{{results}}} {found}, {p}") for p in range(c.pixels)]
 
     def lines(self) -> Iterator[str]:
         skips = [m for m in self._moves(0) if m != WORD]

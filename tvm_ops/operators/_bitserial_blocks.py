@@ -153,8 +153,7 @@ def _tile(t: Tiled, packed: Any, table: Any, buffers: dict[str, Any]) -> None:
         byte = pixel * body.glue.y_step + channels + vt * per_tile
 
         def call(tile: Any) -> None:
-            names = (*tile.arguments, "y")
-            addresses = [tirx.address_of(pointers[name]) for name in names]
+            addresses = [tirx.address_of(pointers[name]) for name in tile.arguments]
             T.evaluate(tirx.call_extern("int32", tile.name, *addresses, byte))
 
         if body == last:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-BITS = ", ".join(f"i8 {1 << i}" for i in range(8))
+from tvm_ops.operators._llvm_function import Function
+from tvm_ops.operators._mask_bits import MASK, mask_bytes, plane_masks
+
+LANES = 8
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Glue:
     y_bits: int = 0
     factor: int = 1
     corrected: bool = False
-    lanes: int = 8
+    lanes: int = LANES
     zeros: int = 0
 
     @property
@@ -37,140 +40,61 @@ class Glue:
         return (*own, *(("corrections",) if self.corrected else ()))
 
     @property
-    def declarations(self) -> list[str]:
-        if not self.out_bits or self.isa == "x86_64":
-            return []
-        kind = self._bytes
-        return [f"declare {kind} @{self._pairwise}({kind}, {kind})"]
+    def _kind(self) -> str:
+        return f"<{LANES} x i{self.sum_bits}>"
 
-    @property
-    def _pairwise(self) -> str:
-        own = {"aarch64": "llvm.aarch64.neon.addp.v16i8", "armv7": "llvm.arm.neon.vpadd.v8i8"}
-        return own[self.isa]
-
-    @property
-    def _bytes(self) -> str:
-        return "<16 x i8>" if self.isa == "aarch64" else "<8 x i8>"
-
-    @property
-    def _sums(self) -> str:
-        return f"<8 x i{self.sum_bits}>"
-
-    def finish(self, sums: Sequence[str]) -> Iterator[str]:
-        """From the pixels' sums."""
-        yield "%first = getelementptr i8, ptr %y, i32 %byte"
+    def finish(self, f: Function, sums: Sequence[str], classes: Sequence[str]) -> None:
+        """Stores what becomes of the pixels' sums; ``classes`` are places of corrections."""
+        first = f.pointer("%y", "%byte")
         if self.corrected:
-            sums = list(sums)
-            for p, value in enumerate(sums):
-                yield f"%cat{p} = getelementptr i8, ptr %corrections, i32 %class{p}"
-                yield f"%cvalue{p} = load {self._sums}, ptr %cat{p}, align {self.sum_bits // 8}"
-                yield f"%corrected{p} = sub {self._sums} {value}, %cvalue{p}"
-                sums[p] = f"%corrected{p}"
-        yield from self._store_bits(sums) if self.out_bits else self._store_sums(sums)
+            found = [f.load(self._kind, "%corrections", place) for place in classes]
+            pairs = zip(sums, found, strict=True)
+            sums = [f.value(f"sub {self._kind} {a}, {b}") for a, b in pairs]
+        if self.out_bits:
+            self._store_bits(f, sums, first)
+        else:
+            self._store_sums(f, sums, first)
 
-    def _store_sums(self, sums: Sequence[str]) -> Iterator[str]:
-        kind, size = f"<8 x i{self.y_bits}>", self.y_bits // 8
-        yield f"%offset = load {kind}, ptr %offsets, align {size}"
+    def _store_sums(self, f: Function, sums: Sequence[str], first: str) -> None:
+        element, size = f"i{self.y_bits}", self.y_bits // 8
+        kind = f"<{LANES} x {element}>"
+        offsets = f.load(kind, "%offsets")
         for p, value in enumerate(sums):
             if self.y_bits != self.sum_bits:
                 cast = "zext" if self.y_bits > self.sum_bits else "trunc"
-                yield f"%cast{p} = {cast} {self._sums} {value} to {kind}"
-                value = f"%cast{p}"
+                value = f.value(f"{cast} {self._kind} {value} to {kind}")
             if self.factor == 2:
-                yield f"%twice{p} = add {kind} {value}, {value}"
-                value = f"%twice{p}"
-            yield f"%y{p} = sub {kind} %offset, {value}"
-            yield f"%to{p} = getelementptr i8, ptr %first, i32 {p * self.y_step}"
-            if self.lanes == 8:
-                yield f"store {kind} %y{p}, ptr %to{p}, align {size}"
-                continue
-            for lane in range(self.lanes):
-                yield f"%lane{p}.{lane} = extractelement {kind} %y{p}, i32 {lane}"
-                yield f"%to{p}.{lane} = getelementptr i8, ptr %to{p}, i32 {lane * size}"
-                yield f"store i{self.y_bits} %lane{p}.{lane}, ptr %to{p}.{lane}"
+                value = f.value(f"add {kind} {value}, {value}")
+            value = f.value(f"sub {kind} {offsets}, {value}")
+            f.store_first(value, element, size, LANES, self.lanes, first, p * self.y_step)
 
-    def _store_bits(self, sums: Sequence[str]) -> Iterator[str]:
-        levels = 2**self.out_bits - 1
-        for level in range(levels):
-            yield from self._level_bytes(level, sums)
-        bytes_of = self._one_by_one if self.isa == "x86_64" else self._in_vectors
-        yield from bytes_of(len(sums))
-        for p in range(len(sums)):
-            for plane in range(self.out_bits):
-                at = p * self.y_step + plane * self.plane_step
-                for i in range(self.zeros + 1):
-                    to = f"%to{p}.{plane}.{i}"
-                    yield f"{to} = getelementptr i8, ptr %first, i32 {at + i}"
-                    value = f"%bits{p}.{plane}" if i == 0 else "0"
-                    yield f"store i8 {value}, ptr {to}"
-
-    def _level_bytes(self, level: int, sums: Sequence[str]) -> Iterator[str]:
-        """%level.k: vectors of the pixels' bytes in turn; on x86 %level.p: each one's."""
-        kind = self._sums
-        yield f"%bat{level} = getelementptr {kind}, ptr %bounds, i32 {level}"
-        yield f"%bound{level} = load {kind}, ptr %bat{level}, align {self.sum_bits // 8}"
-        for p, value in enumerate(sums):
-            yield f"%m{level}.{p} = icmp ult {kind} {value}, %bound{level}"
-        if self.isa == "x86_64":
+    def _store_bits(self, f: Function, sums: Sequence[str], first: str) -> None:
+        """A byte of each pixel and plane; two pixels make a mask."""
+        size = self.sum_bits // 8 * LANES
+        levels = range(2**self.out_bits - 1)
+        bounds = [f.load(self._kind, "%bounds", level * size) for level in levels]
+        pairs = -(-len(sums) // 2)
+        whole = 1 << (pairs - 1).bit_length()  # as many as ``mask_bytes`` takes
+        padded = [*sums, *[sums[-1]] * (2 * whole - len(sums))]
+        masks = [
+            plane_masks(f, [self._mask(f, a, b, bound) for bound in bounds])
+            for a, b in zip(padded[::2], padded[1::2], strict=True)
+        ]
+        flip = f.load("i8", "%flips")
+        for plane in range(self.out_bits):
+            bits = mask_bytes(f, [mask[plane] for mask in masks], self.isa)
+            count = 2 * whole
+            flips = f.splat("i8", count, flip)
+            bits = f.value(f"xor <{count} x i8> {bits}, {flips}")
             for p in range(len(sums)):
-                yield f"%l{level}.{p} = bitcast <8 x i1> %m{level}.{p} to i8"
-            return
-        masks = [f"%m{level}.{p}" for p in range(len(sums))]
-        vectors = []
-        if self.isa == "aarch64":  # two pixels a vector
-            order = ", ".join(f"i32 {i}" for i in range(16))
-            for k in range(0, len(masks), 2):
-                other = masks[k + 1] if k + 1 < len(masks) else masks[k]
-                name = f"%pair{level}.{k}"
-                both = f"<8 x i1> {masks[k]}, <8 x i1> {other}"
-                yield f"{name} = shufflevector {both}, <16 x i32> <{order}>"
-                vectors.append((name, "<16 x i1>", f"<{BITS}, {BITS}>"))
-        else:
-            vectors = [(mask, "<8 x i1>", f"<{BITS}>") for mask in masks]
-        names = []
-        for k, (mask, mask_kind, bits) in enumerate(vectors):
-            yield f"%wide{level}.{k} = sext {mask_kind} {mask} to {self._bytes}"
-            yield f"%sum{level}.0.{k} = and {self._bytes} %wide{level}.{k}, {bits}"
-            names.append(f"%sum{level}.0.{k}")
-        for stage in range(1, 4):
-            added = []
-            for k in range(0, len(names), 2):
-                to = f"%sum{level}.{stage}.{k // 2}" if stage < 3 else f"%l{level}.{k // 2}"
-                other = names[k + 1] if k + 1 < len(names) else names[k]
-                kind = self._bytes
-                yield f"{to} = call {kind} @{self._pairwise}({kind} {names[k]}, {kind} {other})"
-                added.append(to)
-            names = added
+                at = p * self.y_step + plane * self.plane_step
+                byte = f.value(f"extractelement <{count} x i8> {bits}, i32 {p}")
+                f.store("i8", byte, first, at)
+                for i in range(self.zeros):
+                    f.store("i8", "0", first, at + 1 + i)
 
-    def _in_vectors(self, pixels: int) -> Iterator[str]:
-        """%bits: a vector with a byte of each pixel (at most 8), for each plane."""
-        kind, count = self._bytes, 16 if self.isa == "aarch64" else 8
-        yield "%flip = load i8, ptr %flips"
-        yield f"%flip0 = insertelement {kind} poison, i8 %flip, i32 0"
-        zeros = f"<{count} x i32> zeroinitializer"
-        yield f"%flipv = shufflevector {kind} %flip0, {kind} poison, {zeros}"
-        for plane in range(self.out_bits):
-            terms = [f"%l{level}.0" for level in self._levels(plane)]
-            yield from _xor(kind, f"%plane{plane}", [*terms, "%flipv"])
-            for p in range(pixels):
-                yield f"%bits{p}.{plane} = extractelement {kind} %plane{plane}, i32 {p}"
-
-    def _one_by_one(self, pixels: int) -> Iterator[str]:
-        yield "%flip = load i8, ptr %flips"
-        for plane in range(self.out_bits):
-            for p in range(pixels):
-                terms = [f"%l{level}.{p}" for level in self._levels(plane)]
-                yield from _xor("i8", f"%bits{p}.{plane}", [*terms, "%flip"])
-
-    def _levels(self, plane: int) -> list[int]:
-        """The levels whose bits make a plane: as they fall, xor of every 2^plane-th one."""
-        step = 2**plane
-        return list(range(step - 1, 2**self.out_bits - 1, step))
-
-
-def _xor(kind: str, to: str, terms: Sequence[str]) -> Iterator[str]:
-    value = terms[0]
-    for i, term in enumerate(terms[1:], 1):
-        name = to if i == len(terms) - 1 else f"{to}.x{i}"
-        yield f"{name} = xor {kind} {value}, {term}"
-        value = name
+    def _mask(self, f: Function, a: str, b: str, bound: str) -> str:
+        """Of two pixels, whether T < bound."""
+        below = [f.value(f"icmp ult {self._kind} {value}, {bound}") for value in (a, b)]
+        joined = f.join(below, "i1", LANES)
+        return f.value(f"sext <16 x i1> {joined} to {MASK}")

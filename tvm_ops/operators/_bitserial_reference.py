@@ -8,6 +8,7 @@ import numpy as np
 
 from tvm_ops.operators import _bits, _glue
 from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._few_bits import glue_data
 from tvm_ops.operators._layout import Array, check_arrays
 
 
@@ -45,17 +46,12 @@ def data(w: FewBitWorkload, seed: int = 0) -> dict[str, Array]:
     """Seeded arrays for ``w.arguments``; thresholds and shifts where sums are."""
     rng = np.random.default_rng(seed)
     top = 2**w.w_bits - 1
-    spread = sqrt(w.k) * (2**w.a_bits - 1) * top / 2 + 1
-    levels = 2**w.out_bits - 1
+    spread = sqrt(w.k) * (2**w.a_bits - 1) * top
     arrays: dict[str, Array] = {
         "x": rng.integers(0, 2**w.a_bits, w.input_shape, np.uint8),
         "weights": (2 * rng.integers(0, top + 1, w.weights_shape) - top).astype(np.int8),
-        "thresholds": np.sort(rng.normal(0, spread, (w.co, levels)).astype(np.int32)),
-        "signs": rng.choice(np.array([-1, 1], np.int8), w.co),
-        "mu": rng.normal(-spread, spread / 2, w.co).astype(np.int32),
-        "shift": rng.integers(0, int(np.log2(spread)) + 2, w.co, np.int32),
     }
-    return {name: arrays[name] for name in w.arguments}
+    return arrays | glue_data(rng, w.glue, w.out_bits, w.co, spread)
 
 
 def check(w: FewBitWorkload, arrays: dict[str, Array]) -> None:

@@ -2,19 +2,21 @@
 
 One call adds up all chunks (see ``_bitserial_chunk``) of its pixels, each shifted by its planes,
 and finishes the sums T in registers: bits of T < bound, or sums y. The chunk's instructions come
-from one of two emitters, the rest is the same text for every instruction set.
+from one of two emitters, the rest is the same for every instruction set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 
 from tvm_ops.operators._bitserial_asm import Assembly
 from tvm_ops.operators._bitserial_chunk import Chunk
 from tvm_ops.operators._bitserial_glue import Glue
 from tvm_ops.operators._bitserial_ir import Intrinsics
+from tvm_ops.operators._llvm_function import Function
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,32 @@ class Tile:
     emitter: str
 
     @property
-    def name(self) -> str:
-        return "tvm_ops_bits_" + sha256(repr(self).encode()).hexdigest()[:12]
-
-    @property
     def arguments(self) -> tuple[str, ...]:
-        """Names of the pointers that a call takes, in this order; then y and a number of bytes.
+        """Names of the pointers that a call takes, in this order; then the number ``byte``.
 
-        The bytes are from y to the first pixel's first channel.
+        It is that of the bytes from y to the first pixel's first channel.
         """
         table = ("table",) if self.pixel_step is None else ()
-        return "x", *table, "weights", *self.glue.arguments
+        return "x", *table, "weights", *self.glue.arguments, "y"
 
     @property
-    def fits(self) -> bool:
-        """Whether registers and addresses suffice."""
-        return self._emitter.fits
+    def name(self) -> str:
+        return self.function.name
+
+    @cached_property
+    def function(self) -> Function:
+        """The code; raises ``ValueError`` if registers or addresses do not suffice."""
+        if not self._emitter.fits:
+            raise ValueError(f"no registers or addresses for {self}")
+        f = Function(self.arguments, ("byte",))
+        starts = [self._start(f, p) for p in range(self.chunk.pixels)]
+        pointers = [x for x, _ in starts[: self.chunk.pointers]]
+        if len(self.parts) == 1:
+            sums = self._part(f, pointers, "%weights")
+        else:
+            sums = self._all_parts(f, pointers)
+        self.glue.finish(f, sums, [place for _, place in starts])
+        return f
 
     @property
     def _emitter(self) -> Assembly | Intrinsics:
@@ -65,111 +77,60 @@ class Tile:
             return Intrinsics(self.chunk, self.glue.isa)
         return Assembly(self.chunk, self.emitter == "in_order")
 
-    def llvm(self) -> str:
-        """LLVM IR that defines the function ``name``; raises ``ValueError`` if it does not fit."""
-        if not self.fits:
-            raise ValueError(f"no registers or addresses for {self}")
-        pointers = ", ".join(f"ptr %{name}" for name in (*self.arguments, "y"))
-        body = "\n".join(f"  {line}" if not line.endswith(":") else line for line in self._body())
-        n = len(self.parts)
-        rows = ", ".join(
-            f"[3 x i32] [i32 {p.x}, i32 {p.weights}, i32 {p.shift}]" for p in self.parts
-        )
-        table = (
-            f"@{self.name}_parts = private constant [{n} x [3 x i32]] [{rows}]\n" if n > 1 else ""
-        )
-        return (
-            f"{table}define internal i32 @{self.name}({pointers}, i32 %byte) alwaysinline nounwind "
-            f"{{\n{body}\n}}\n"
-        )
+    def _start(self, f: Function, pixel: int) -> tuple[str, str]:
+        """Where a pixel's window begins, and, in bytes, its class of corrections."""
+        if self.pixel_step is not None:
+            return f.pointer("%x", pixel * self.pixel_step), ""
+        columns = 2 if self.glue.corrected else 1
+        at = 4 * columns * pixel
+        place = f.load("i32", "%table", at + 4) if self.glue.corrected else ""
+        return f.pointer("%x", f.load("i32", "%table", at)), place
+
+    def _part(self, f: Function, pointers: list[str], weights: str) -> list[str]:
+        """A chunk's sums of each pixel, of the glue's type."""
+        sums = self._emitter.call(f, pointers, weights)
+        if self.glue.sum_bits == 16:
+            return sums
+        return [f.value(f"zext <8 x i16> {value} to <8 x i32>") for value in sums]
+
+    def _all_parts(self, f: Function, pointers: list[str]) -> list[str]:
+        """The sum of all chunks, shifted, in a loop over a table of them."""
+        bits, kind = self.glue.sum_bits, f"<8 x i{self.glue.sum_bits}>"
+
+        def add(entry: str, before: list[str]) -> list[str]:
+            x, weights, shift = (f.load("i32", entry, 4 * i) for i in range(3))
+            moved = [f.pointer(pointer, x) for pointer in pointers]
+            found = self._part(f, moved, f.pointer("%weights", weights))
+            if any(part.shift for part in self.parts):
+                if bits == 16:
+                    shift = f.value(f"trunc i32 {shift} to i16")
+                by = f.splat(f"i{bits}", 8, shift)
+                found = [f.value(f"shl {kind} {value}, {by}") for value in found]
+            pairs = zip(before, found, strict=True)
+            return [f.value(f"add {kind} {a}, {b}") for a, b in pairs]
+
+        zeros = ["zeroinitializer"] * self.chunk.pixels
+        return f.loop(len(self.parts), {f"@{self.table_name}": 12}, zeros, kind, add)
 
     @property
-    def declarations(self) -> list[str]:
-        """Of what the function calls."""
-        return sorted({*self._emitter.declarations, *self.glue.declarations})
+    def table_name(self) -> str:
+        return "tvm_ops_parts_" + sha256(repr(self.parts).encode()).hexdigest()[:12]
 
-    def _body(self) -> Iterator[str]:
-        pixels = range(self.chunk.pixels)
-        pointers = [f"%x{i}" for i in range(self.chunk.pointers)]
-        yield "entry:"
-        yield from self._pixels()
-        if len(self.parts) == 1:
-            yield from self._chunk("sums", "entry", pointers, "%weights", pixels)
-        else:
-            yield from self._loop(pointers)
-        yield from self.glue.finish([f"%sums.{p}" for p in pixels])
-        yield "ret i32 0"
-
-    def _pixels(self) -> Iterator[str]:
-        """%x0, ..., and the corrections' places %class0, ..."""
-        for i in range(self.chunk.pixels if self.pixel_step is None else self.chunk.pointers):
-            offset = str(i * (self.pixel_step or 0))
-            if self.pixel_step is None:
-                columns = 2 if self.glue.corrected else 1
-                offset = f"%at{i}"
-                yield f"%entry{i} = getelementptr i32, ptr %table, i32 {i * columns}"
-                yield f"{offset} = load i32, ptr %entry{i}"
-                if self.glue.corrected:
-                    yield f"%entry{i}c = getelementptr i32, ptr %table, i32 {i * columns + 1}"
-                    yield f"%class{i} = load i32, ptr %entry{i}c"
-            if i < self.chunk.pointers:
-                yield f"%x{i} = getelementptr i8, ptr %x, i32 {offset}"
-
-    def _chunk(
-        self, name: str, block: str, pointers: Sequence[str], weights: str, pixels: Sequence[int]
-    ) -> Iterator[str]:
-        """%name.0, ...: the chunk's sums of each pixel, of the glue's type."""
-        yield from self._emitter.call(f"{name}.all", block, list(pointers), weights)
-        wide = self.glue.sum_bits == 32
-        kinds = ", ".join(self._emitter.result_kinds)
-        for p in pixels:
-            to = f"%{name}.{p}" + ("n" if wide else "")
-            yield f"{to} = extractvalue {{{kinds}}} %{name}.all, {p}"
-            if wide:
-                yield f"%{name}.{p} = zext <8 x i16> {to} to <8 x i32>"
-
-    def _loop(self, pointers: Sequence[str]) -> Iterator[str]:
-        pixels, kind = range(self.chunk.pixels), f"<8 x i{self.glue.sum_bits}>"
-        element, table = f"i{self.glue.sum_bits}", f"@{self.name}_parts"
-        yield "br label %part"
-        yield "part:"
-        end = self._emitter.last_block("part.all", "part")
-        yield f"%number = phi i32 [0, %entry], [%following, %{end}]"
-        for p in pixels:
-            yield f"%before.{p} = phi {kind} [zeroinitializer, %entry], [%sums.{p}, %{end}]"
-        for i, name in enumerate(("px", "pw", "ps")):
-            n = len(self.parts)
-            place = f"ptr {table}, i32 0, i32 %number, i32 {i}"
-            yield f"%{name}a = getelementptr [{n} x [3 x i32]], {place}"
-            yield f"%{name} = load i32, ptr %{name}a"
-        moved = [f"%moved{i}" for i in range(len(pointers))]
-        for to, pointer in zip(moved, pointers, strict=True):
-            yield f"{to} = getelementptr i8, ptr {pointer}, i32 %px"
-        yield "%wpart = getelementptr i8, ptr %weights, i32 %pw"
-        yield from self._chunk("part", "part", moved, "%wpart", pixels)
-        shifted = any(part.shift for part in self.parts)
-        if shifted:
-            narrow = "%ps" if element == "i32" else "%psn"
-            if element != "i32":
-                yield "%psn = trunc i32 %ps to i16"
-            yield f"%ps0 = insertelement {kind} poison, {element} {narrow}, i32 0"
-            yield f"%psv = shufflevector {kind} %ps0, {kind} poison, <8 x i32> zeroinitializer"
-        for p in pixels:
-            value = f"%part.{p}"
-            if shifted:
-                yield f"%partshifted.{p} = shl {kind} {value}, %psv"
-                value = f"%partshifted.{p}"
-            yield f"%sums.{p} = add {kind} %before.{p}, {value}"
-        yield "%following = add i32 %number, 1"
-        yield f"%more = icmp ult i32 %following, {len(self.parts)}"
-        yield "br i1 %more, label %part, label %finish"
-        yield "finish:"
+    @property
+    def table(self) -> str:
+        """The LLVM constant that ``_all_parts`` reads."""
+        numbers = [n for part in self.parts for n in (part.x, part.weights, part.shift)]
+        values = ", ".join(f"i32 {n}" for n in numbers)
+        return f"@{self.table_name} = private constant [{len(numbers)} x i32] [{values}]"
 
 
 def module(tiles: Sequence[Tile]) -> str:
-    """LLVM IR that defines several tiles."""
-    declarations = sorted({d for tile in tiles for d in tile.declarations})
-    return "\n".join([*declarations, *(tile.llvm() for tile in dict.fromkeys(tiles))])
+    """LLVM IR that defines several tiles, what they call and read."""
+    lines = [line for tile in tiles for line in (tile.table, *tile.function.llvm().splitlines())]
+    once = {line: None for line in lines if line.startswith(("@", "declare"))}
+    own = {tile.function.name: tile.function.llvm() for tile in tiles}
+    bodies = [line for text in own.values() for line in text.splitlines() if line not in once]
+    return "\n".join([*once, *bodies])
 
 
 def with_end(tile: Tile, lanes: int, zeros: int) -> Tile:

@@ -73,7 +73,7 @@ def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[s
     return _bitserial_pack.pack(w, plan(w, knobs), arrays)
 
 
-def compute(w: Workload, knobs: dict[str, Any]) -> Any:
+def compute(w: FewBitWorkload, knobs: dict[str, Any]) -> Any:
     """The PrimFunc of what ``pack`` makes: x, weights, the glue's, y."""
     found = plan(w, knobs)
     return compute_plain(found) if isinstance(found, Plain) else compute_tiled(found)
