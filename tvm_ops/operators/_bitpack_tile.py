@@ -8,12 +8,14 @@ comparing with all thresholds takes 7 comparisons, 8 xors, and for floats 4 more
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._mask_bits import LANES, mask_bytes
 
 TYPES = {"f32": "float", "s8": "i8", "s16": "i16", "s32": "i32"}
 SIZES = {"f32": 4, "s8": 1, "s16": 2, "s32": 4}
+_LINE = 64  # bytes of a cache line
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Tile:
 
     They are those from the ``group``-fold of the function's last argument on. Steps from pixel to
     pixel, from plane to plane of y and from level to level of the thresholds are in bytes;
-    ``zeros`` are the bytes of each plane after the channels.
+    ``zeros`` are the bytes of each plane after the channels;
+    with ``ahead`` the next pixels are asked for while these are computed.
     """
 
     x: str
@@ -33,6 +36,7 @@ class Tile:
     isa: str
     pixels: int
     at_once: int
+    ahead: bool
     x_step: int
     y_step: int
     plane: int
@@ -51,6 +55,7 @@ class Tile:
             first += size
         return found
 
+    @cached_property
     def function(self) -> Function:
         """Of the pointers x, thresholds, y to a first pixel and channel, and the group's number."""
         f = Function(("x", "thresholds", "y"), ("group",))
@@ -66,15 +71,18 @@ class Tile:
         f.line(f"  %left = phi i32 [ {self.pixels // self.at_once}, %start ], [ %fewer, %loop ]")
         for name in ("x", "y"):
             f.line(f"  %{name}.at = phi ptr [ {first[name]}, %start ], [ %{name}.next, %loop ]")
+        self._advance(f)
         for pixel in range(self.at_once):
             for piece, of_piece in zip(self.pieces, thresholds, strict=True):
                 self._piece(f, pixel, *piece, of_piece)
             self._zeros(f, pixel)
-        for name, step in (("x", self.x_step), ("y", self.y_step)):
-            f.line(f"  %{name}.next = getelementptr i8, ptr %{name}.at, i32 {self.at_once * step}")
-        f.line("  %fewer = add i32 %left, -1\n  %done = icmp eq i32 %fewer, 0")
-        f.line("  br i1 %done, label %end, label %loop\nend:")
+        f.line("  br i1 %done, label %end, label %loop, !llvm.loop !0\nend:")
         return f
+
+    def llvm(self) -> str:
+        """The function's module; unrolled by LLVM too, its thresholds would leave the registers."""
+        once = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}\n'
+        return self.function.llvm() + once
 
     def _thresholds(self, f: Function, base: str, first: int, size: int) -> list[str]:
         """For each level a vector of the piece's thresholds."""
@@ -146,6 +154,21 @@ class Tile:
             masks = [f.lanes(wide, "i8", size, start, LANES) for start in range(0, size, LANES)]
         packed = mask_bytes(f, masks, self.isa)
         f.store_bytes(packed, 2 * len(masks), -(-size // 8), "%y.at", at)
+
+    def _advance(self, f: Function) -> None:
+        """Where the next pixels are, and loads from each of their lines in order.
+
+        LLVM has no order of its own for loads, and a prefetcher follows those that rise.
+        """
+        for name, step in (("x", self.x_step), ("y", self.y_step)):
+            f.line(f"  %{name}.next = getelementptr i8, ptr %{name}.at, i32 {self.at_once * step}")
+        f.line("  %fewer = add i32 %left, -1\n  %done = icmp eq i32 %fewer, 0")
+        if self.ahead:
+            f.line("  %x.ask = select i1 %done, ptr %x.at, ptr %x.next")
+            for pixel in range(self.at_once):
+                for line in range(0, self.channels * SIZES[self.x], _LINE):
+                    place = f.pointer("%x.ask", pixel * self.x_step + line)
+                    f.value(f"load volatile i8, ptr {place}")
 
     def _zeros(self, f: Function, pixel: int) -> None:
         """The bytes of each plane that have no channel."""

@@ -199,8 +199,9 @@ def tiles(w: Workload, knobs: dict[str, Any]) -> tuple[Tile, int, Tile | None]:
     plane = w.output_shape[-1] * word_bits(w.word) // 8
     per_channel = w.per == "channel"
     whole = Tile(
-        w.x, group, group, w.a_bits, per_channel, knobs["isa"], knobs["block"],
-        knobs["at_once"], x_step=w.c * SIZES[w.x], y_step=w.a_bits * plane, plane=plane,
+        w.x, group, group, w.a_bits, per_channel, knobs["isa"],
+        knobs["block"], knobs["at_once"], knobs["ahead"],
+        x_step=w.c * SIZES[w.x], y_step=w.a_bits * plane, plane=plane,
         level=(w.c if per_channel else 1) * SIZES[w.x], zeros=0,
     )  # fmt: skip
     zeros = plane - -(-w.c // 8)
@@ -238,9 +239,8 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
             )]  # fmt: skip
 
             def call(tile: Tile, group: Any) -> None:
-                kernel = tile.function()
-                with T.attr(y.data, "pragma_import_llvm", kernel.llvm()):
-                    T.evaluate(tirx.call_extern("int32", kernel.name, *given, group))
+                with T.attr(y.data, "pragma_import_llvm", tile.llvm()):
+                    T.evaluate(tirx.call_extern("int32", tile.function.name, *given, group))
 
             with T.serial(0, groups) as group:
                 call(whole, group)
