@@ -36,21 +36,23 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
 
 
 def default(w: Any, target: Any) -> Knobs:
-    """Groups as long as thresholds stay in registers in order, else as there is to do at a time.
+    """Groups whose thresholds stay in registers, in order; out of order as much as there is to do.
 
     The next pixels are asked for (64 at 56x56, float, on A53: 671 modelled kcycles, 1329 without).
-    In order 2 bits take 32 channels (128 at 28x28, s16, on A53: 157, with 64 198). The 7 thresholds
-    of 3 bits fit no registers: they are read for each pixel (512 at 7x7, s8: 49 instead of 61 on
-    A53, 20.5 instead of 26.8 on A72). Two pixels side by side are at most 6 % slower than one, and
-    up to 27 % faster (128 at 28x28, float, on A76: 32 instead of 44).
+    2 bits take 32 channels in order (128 at 28x28, s16, on A53: 157, with 64 198), or of 4 bytes
+    (256 at 14x14, float, on A72: 85, with 128 114). The 7 thresholds of 3 bits fit no registers:
+    they are read for each pixel (512 at 7x7, s8: 49 instead of 61 on A53, 20.5 instead of 26.8 on
+    A72). Of one bit two pixels side by side take up to 5 % longer than one (64 at 56x56, float, on
+    A72), or 27 % less time (128 at 28x28, float, on A76: 32 instead of 44).
     """
     options = space(w, target)["vectors"]
-    most = 64 if w.a_bits == 3 else 128
-    if target.core == "cortex-a53":
-        most = 32 if w.a_bits == 2 else 64
+    in_order, wide = target.core == "cortex-a53", w.x in ("f32", "s32")
+    few = w.a_bits == 2 and (in_order or wide)
+    most = 32 if few else 64 if in_order or w.a_bits == 3 else 128
     group = next(g for g in options["group"] if g <= most)
     block = next(b for b in options["block"] if b <= (1 if w.a_bits == 3 else 16))
-    at_once = next(a for a in (4, 2, 1) if (a < 4 or group <= 16) and block % a == 0)
+    side = 4 if group <= 16 else 1 if wide and w.a_bits == 2 else 2
+    at_once = next(a for a in (4, 2, 1) if a <= side and block % a == 0)
     return {
         "sketch": "vectors", "group": group, "block": block, "at_once": at_once,
         "ahead": block > at_once, "isa": target.isa,
