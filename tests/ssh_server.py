@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin")
 
@@ -130,3 +131,19 @@ def _wait(server: Server) -> None:
             assert server.process.poll() is None, (server.folder / "sshd.log").read_text()
             time.sleep(0.05)
     raise AssertionError("sshd does not listen")
+
+
+@pytest.fixture(scope="module")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests of a file."""
+    with ssh_server(tmp_path_factory.mktemp("board")) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def ssh_client(running_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client of that server; what is known of boards stays in the test's own folder."""
+    monkeypatch.setenv("TVM_OPS_SSH", running_server.ssh)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("TVM_OPS_BOARDS", str(tmp_path / "boards.yaml"))
+    board_system(running_server.folder / "sys")

@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 from c_kernels import ARGUMENTS, compile_kernels, kernel
 from conftest import ROOT
-from ssh_server import Server, board_system, client_of, make_key, ssh_server
+from ssh_server import (
+    Server,
+    client_of,
+    make_key,
+    running_server,  # noqa: F401 - fixtures
+    ssh_client,  # noqa: F401
+    ssh_server,
+)
 
 from tvm_ops.boards import get_board, ssh
 from tvm_ops.build import link_kernels
@@ -34,19 +41,9 @@ Y = ARGUMENTS[-1]
 PREFIX = "qemu-aarch64 -L /usr/aarch64-linux-gnu"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with ssh_server(tmp_path_factory.mktemp("board")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def client(server: Server, tmp_path: Path, monkeypatch) -> None:
-    """The client of that server; what is known of boards stays in the test's own folder."""
-    monkeypatch.setenv("TVM_OPS_SSH", server.ssh)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("TVM_OPS_BOARDS", str(tmp_path / "boards.yaml"))
-    board_system(server.folder / "sys")
+@pytest.fixture
+def server(running_server: Server) -> Server:  # noqa: F811
+    return running_server
 
 
 @pytest.fixture(scope="module")

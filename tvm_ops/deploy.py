@@ -79,13 +79,13 @@ def deploy(
             previous = state["previous"] or None
             return Deployment(place.name, prefix, state["current"], previous, rows, changed=False)
         staged = _stage(place, bundle, prefix)
+        version = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{digest}"
         try:
             rows = _check(place, bundle, staged)
+            done = _facts(_ask(place, "commit", prefix, Path(staged).name, version))
         except BaseException:
             _ask(place, "discard", prefix, Path(staged).name)
             raise
-        version = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{digest}"
-        done = _facts(_ask(place, "commit", prefix, Path(staged).name, version))
         return Deployment(place.name, prefix, version, done["previous"] or None, rows)
 
 

@@ -80,7 +80,7 @@ def parse_address(text: str) -> Address:
     place, _, query = rest.partition("?")
     match = _PATTERNS[kind].fullmatch(place)
     port = int(match["port"]) if match and match["port"] else None
-    if match is None or not 0 < (port or 1) < 65536:
+    if match is None or (port is not None and not 0 < port < 65536):
         raise InputError(f"board '{text}' has to be {FORMS[kind]}")
     address = Address(kind, match["host"].strip("[]"), match["user"], port)
     return _with_options(address, query, text) if query else address
