@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,10 +10,12 @@ from tvm_ops.cli_progress import duration, overall
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task, parse_task
 from tvm_ops.template import default_knobs
-from tvm_ops.tuning import job as jobs
 from tvm_ops.tuning import log
-from tvm_ops.tuning.job import Job, run_job
+from tvm_ops.tuning import run_job as jobs
+from tvm_ops.tuning.job import Job
 from tvm_ops.tuning.progress import Progress
+from tvm_ops.tuning.run_job import run_job
+from tvm_ops.tuning.session import Session
 
 KEYS = [f"conv2d-n1_ci8_h{h}_w6_co8_k1_s1_p0-f32" for h in (9, 6, 12)]
 
@@ -61,16 +62,22 @@ def test_tasks_are_tuned_once_the_cheap_ones_first(tasks: list[Task], tmp_path: 
 def test_what_stops_one_task_does_not_stop_the_others(
     tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def tune(task: Task, **options: Any) -> Progress:
-        if task.key == KEYS[0]:
-            raise RuntimeError("a template's mistake\nwith details")
-        return Progress(task, options["trials"])
+    class Failing(Session):
+        def start_batch(self) -> bool:
+            if self.progress.task.key == KEYS[0]:
+                raise RuntimeError("a template's mistake\nwith details")
+            return super().start_batch()
 
-    monkeypatch.setattr(jobs, "tune", tune)
+    monkeypatch.setattr(jobs, "Session", Failing)
     store(tasks[1], tmp_path, error="build: no")
     last: list[str] = []
-    job = run_job(tasks, trials=1, logs=tmp_path, observer=lambda job: last.append(job.last))
-    assert job.errors == {KEYS[0]: "RuntimeError: a template's mistake"}
+
+    def observe(job: Job) -> None:
+        if job.last and [job.last.key] != last[-1:]:
+            last.append(job.last.key)
+
+    job = run_job(tasks, trials=1, logs=tmp_path, observer=observe)
+    assert job.errors == {("rpi4", KEYS[0]): "RuntimeError: a template's mistake"}
     assert (last, job.done) == ([KEYS[0], KEYS[2]], 3)
     assert job.skipped == [tasks[1]]  # it had its trial, which failed
 
@@ -86,7 +93,8 @@ def test_time_left_counts_multiply_adds(tasks: list[Task]) -> None:
 
 def test_networks_go_without_operator_and_workload(refused) -> None:
     to = ["--target", "rpi4"]
-    assert "either an OPERATOR or --network" in refused("tune", *to)
+    assert "--target T is needed" in refused("tune", "conv2d")
+    assert "either an OPERATOR, --network NAME or --job" in refused("tune", *to)
     assert "either an OPERATOR" in refused("tune", "conv2d", "--network", "resnet18", *to)
     assert "did you mean 'resnet18'" in refused("tune", "--network", "resnet19", *to)
     key = ["--workload", KEYS[0]]

@@ -12,9 +12,9 @@ from tvm_ops.targets import get_target
 from tvm_ops.task import Task, parse_task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log, session, slices
-from tvm_ops.tuning.job import is_tuned
 from tvm_ops.tuning.log import Record, best, new_record
 from tvm_ops.tuning.nearest import best_knobs
+from tvm_ops.tuning.run_job import is_tuned
 from tvm_ops.tuning.session import tune
 from tvm_ops.tuning.slice_check import agreement, draw
 from tvm_ops.tuning.slices import legality, slice_rows, sliced

@@ -1,7 +1,8 @@
 """``tvm-ops VERB``: parses the command line, calls one function of the library, prints.
 
-Exit codes: 0 done, 1 a check failed, 2 bad input, 130 interrupted. Nothing heavy is imported before
-a verb needs it: ``tvm-ops --help`` takes 0.1 s, TVM's import alone takes ten times that.
+Exit codes: 0 done, 1 a check failed, 2 bad input, 3 a job stopped early, 130 interrupted. Nothing
+heavy is imported before a verb needs it: ``tvm-ops --help`` takes 0.1 s, TVM's import alone takes
+ten times that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tvm_ops.errors import CheckFailed, InputError, UntunedWarning
+from tvm_ops.errors import CheckFailed, InputError, JobStopped, Notice
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +54,8 @@ def _run(argv: Sequence[str]) -> int:
         return _fail("error", error, 2)
     except CheckFailed as error:
         return _fail("check failed", error, 1)
+    except JobStopped as error:
+        return _fail("stopped", error, 3)
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if package in ("", "tvm_ops", "schedules"):
@@ -84,7 +87,7 @@ def _warn_in_one_line() -> None:
     others = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-        if not issubclass(category, UntunedWarning):
+        if not issubclass(category, Notice):
             others(message, category, *place)
         elif str(message) not in shown:
             shown.add(str(message))

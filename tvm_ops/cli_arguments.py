@@ -86,6 +86,28 @@ def whole(least: int) -> Callable[[str], int]:
     return convert
 
 
+def positive(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+    return value
+
+
+def duration(text: str) -> str:
+    """A duration, as ``1h30m``."""
+    from tvm_ops.tuning.duration import seconds
+
+    try:
+        seconds(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def fraction(text: str) -> float:
     """A number between 0 and 1, both excluded."""
     try:
@@ -121,10 +143,10 @@ def add_tasks(parser: Parser, several: bool = True) -> None:
     add_workloads(parser)
 
 
-def add_workloads(parser: Parser) -> None:
+def add_workloads(parser: Parser, required: bool = True) -> None:
     """--target, --workload, --logs."""
     parser.add_argument(
-        "--target", type=target, required=True, metavar="T", help="see: tvm-ops list targets"
+        "--target", type=target, required=required, metavar="T", help="see: tvm-ops list targets"
     )
     parser.add_argument(
         "--workload",

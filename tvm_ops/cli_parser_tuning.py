@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tvm_ops import cli_choose, cli_tune
 from tvm_ops.cli_arguments import (
     Parser,
@@ -10,9 +12,11 @@ from tvm_ops.cli_arguments import (
     add_logs,
     add_verb,
     add_workloads,
+    duration,
     fraction,
     known_name,
     operator,
+    positive,
     target,
     whole,
 )
@@ -39,15 +43,17 @@ def add_layout(parser: Parser) -> None:
 def add_tune(verbs: Verbs) -> None:
     """``tune``."""
     about = (
-        "search the best knobs of an operator's schedule, or of networks' layers; log every trial"
+        "search the best knobs of an operator's schedule, of networks' layers or of a job file's "
+        "tasks; log every trial"
     )
     example = """\
 examples:
   tvm-ops tune winograd_conv2d --target rpi4 --trials 64
   tvm-ops tune conv2d --target host --workload conv2d-n1_ci32_h28_w28_co64_k1_s1_p0-f32
   tvm-ops tune --network mobilenet_v1 --network resnet50 --target rpi4 --trials 32
+  tvm-ops tune --job week.yaml --cluster tcp://boards.local:8786
 
-Ctrl-C leaves a valid log; the same command resumes."""
+Ctrl-C, and any other end, leaves a valid log; the same command resumes."""
     parser = add_verb(verbs, "tune", cli_tune.tune, about, example)
     parser.add_argument(
         "operator",
@@ -56,7 +62,14 @@ Ctrl-C leaves a valid log; the same command resumes."""
         metavar="OPERATOR",
         help="see: tvm-ops list operators",
     )
-    add_workloads(parser)
+    add_workloads(parser, required=False)
+    parser.add_argument(
+        "--job",
+        type=Path,
+        metavar="FILE",
+        help="a YAML file that says operators, workloads, networks, targets, budget and options "
+        "(see docs/tuning.md)",
+    )
     parser.add_argument(
         "--network",
         dest="networks",
@@ -72,14 +85,17 @@ Ctrl-C leaves a valid log; the same command resumes."""
     parser.add_argument(
         "--trials",
         type=whole(1),
-        default=64,
         metavar="N",
         help="candidates to try of each workload; what the log knows is not measured again "
         "(default: 64)",
     )
     add_board(parser, several=True)
+    _add_search(parser)
     parser.add_argument(
-        "--seed", type=whole(0), default=0, metavar="S", help="of the search (default: 0)"
+        "--cluster",
+        metavar="ADDRESS",
+        help="measure on the workers of a Dask cluster, by its scheduler's address "
+        "(see docs/scaling.md), instead of processes here",
     )
     parser.add_argument(
         "--workers", type=whole(1), metavar="N", help="processes (default: one per processor)"
@@ -91,6 +107,47 @@ Ctrl-C leaves a valid log; the same command resumes."""
         help="largest error allowed, over the largest output (default: the operator's, 1e-4)",
     )
     add_json(parser)
+
+
+def _add_search(parser: Parser) -> None:
+    """How the search goes, and when it ends early."""
+    from tvm_ops.tuning.tuners import TUNERS
+
+    parser.add_argument(
+        "--tuner",
+        choices=TUNERS,
+        help="xgb: evolution with a cost model; evolutionary: without one; random; grid: all in "
+        "order (default: xgb)",
+    )
+    parser.add_argument(
+        "--no-transfer",
+        dest="transfer",
+        action="store_false",
+        default=None,
+        help="learn nothing from the logs of other workloads and targets",
+    )
+    parser.add_argument("--seed", type=whole(0), metavar="S", help="of the search (default: 0)")
+    parser.add_argument(
+        "--early-stop",
+        type=whole(1),
+        metavar="N",
+        help="end a workload after N trials without gain",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=duration,
+        metavar="TIME",
+        help="begin no batch after TIME, as 90s, 30m or 1h30m",
+    )
+    parser.add_argument(
+        "--target-ms", type=positive, metavar="X", help="end a workload that takes X ms or less"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=positive,
+        metavar="SECONDS",
+        help="that one run of a candidate may take (default: 60)",
+    )
 
 
 def add_choose(verbs: Verbs) -> None:

@@ -1,8 +1,8 @@
-"""The verb ``tune``: an operator's workloads, or the layers of networks; see ``cli_verbs``."""
+"""The verb ``tune``: an operator's workloads, networks' layers, or a job file."""
 
 from __future__ import annotations
 
-import os
+import time
 from argparse import Namespace
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -12,101 +12,117 @@ from tvm_ops.cli_tasks import tasks_of
 from tvm_ops.errors import InputError
 
 if TYPE_CHECKING:
-    from tvm_ops.task import Task
     from tvm_ops.tuning.job import Job
+    from tvm_ops.tuning.plan import Plan
     from tvm_ops.tuning.progress import Progress
 
 _COLUMNS = ["workload", "trials", "new", "failed", "best ms", "Mcycles", "% of peak"]
+_OF_JOB_FILE = {
+    "workloads": "--workload",
+    "target": "--target",
+    "board": "--board",
+    "trials": "--trials",
+    "seed": "--seed",
+    "bound": "--bound",
+    "tuner": "--tuner",
+    "transfer": "--no-transfer",
+    "early_stop": "--early-stop",
+    "time_limit": "--time-limit",
+    "target_ms": "--target-ms",
+    "timeout": "--timeout",
+}
+"""Options that a job file says instead, by their name there, but for the first."""
 
 
 def tune(arguments: Namespace) -> int:
     """``tvm-ops tune``: 0 if every task has a candidate that works, else 1."""
     check_output(arguments.json)
-    if bool(arguments.networks) == bool(arguments.operator):
-        raise InputError("either an OPERATOR or --network NAME is needed; see tvm-ops tune --help")
-    return _tune_networks(arguments) if arguments.networks else _tune_operator(arguments)
+    given = [bool(arguments.job), bool(arguments.networks), bool(arguments.operator)]
+    if sum(given) != 1:
+        raise InputError(
+            "either an OPERATOR, --network NAME or --job FILE is needed; see tvm-ops tune --help"
+        )
+    plan = _plan_of_file(arguments) if arguments.job else _plan(arguments)
+    for operator, count in sorted((+plan.left_out).items()):
+        print(f"left out: {count} layers of {operator}, which has no schedule for this layout")
+    return _tune(arguments, plan)
 
 
-def _tune_operator(arguments: Namespace) -> int:
-    from tvm_ops.boards import get_timing_board
-    from tvm_ops.cli_progress import TuneDisplay
-    from tvm_ops.tuning.session import tune as tune_task
-    from tvm_ops.tuning.workers import WorkerPool
+def _plan(arguments: Namespace) -> Plan:
+    """Of an operator's tasks, or of networks' layers, each once."""
+    from tvm_ops.targets import get_target
+    from tvm_ops.tuning.plan import Plan
 
-    arguments.operators = [arguments.operator]
-    tasks, options = tasks_of(arguments), _options(arguments)
-    board = get_timing_board(arguments.board, tasks[0].target)
-    board.prepare()
-    print(f"board: {board.label}", flush=True)
-    sessions = []
-    with WorkerPool(options.pop("workers") or os.cpu_count() or 1) as pool:
-        for task in tasks:
-            print(task.key, flush=True)
-            with TuneDisplay(board.name) as display:
-                sessions.append(tune_task(task, **options, observer=display, pool=pool))
-    _print_and_write(arguments, board.name, sessions, {})
-    return 0 if all(session.best for session in sessions) else 1
-
-
-def _tune_networks(arguments: Namespace) -> int:
-    from tvm_ops.boards import get_timing_board
-    from tvm_ops.cli_progress import JobDisplay
-    from tvm_ops.tuning.job import run_job
-
+    if arguments.target is None:
+        raise InputError("--target T is needed; see tvm-ops list targets")
+    names = [name for name in _OF_JOB_FILE if name not in ("workloads", "target", "trials")]
+    options = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
+    plan = Plan(options=options | {"trials": arguments.trials or 64})
+    if arguments.operator:
+        arguments.operators = [arguments.operator]
+        plan.options["skip_tuned"] = False
+        for task in tasks_of(arguments):
+            plan.add(task)
+        return plan
     if arguments.workloads:
         raise InputError("--workload goes with an OPERATOR, not with --network")
-    tasks = _network_tasks(arguments)
-    board = get_timing_board(arguments.board, tasks[0].target)
-    board.prepare()
-    print(f"board: {board.label}", flush=True)
-    with JobDisplay(board.name) as display:
-        job = run_job(tasks, **_options(arguments), observer=display)
+    for name in arguments.networks:
+        plan.add_network(name, get_target(arguments.target), arguments.layout)
+    if not plan.tasks:
+        raise InputError(f"no layer has a schedule for layout {arguments.layout}")
+    return plan
+
+
+def _plan_of_file(arguments: Namespace) -> Plan:
+    from tvm_ops.tuning.job_file import read_plan
+
+    for name, option in _OF_JOB_FILE.items():
+        if getattr(arguments, name) not in (None, []):
+            raise InputError(f"{option} goes without --job: the file says it, as {name}")
+    return read_plan(arguments.job)
+
+
+def _tune(arguments: Namespace, plan: Plan) -> int:
+    from tvm_ops.boards import get_timing_board
+    from tvm_ops.cli_progress import JobDisplay
+    from tvm_ops.tuning import log
+    from tvm_ops.tuning.duration import seconds
+    from tvm_ops.tuning.run_job import run_job
+
+    options = {"logs": log.ROOT} | plan.options
+    options |= {"logs": arguments.logs} if arguments.logs else {}
+    if limit := options.pop("time_limit", None):
+        options["deadline"] = time.monotonic() + seconds(limit)
+    targets = {task.target.name: task.target for task in plan.tasks}
+    boards = [get_timing_board(options.get("board"), target) for target in targets.values()]
+    for board in boards:
+        board.prepare()
+        print(f"board: {board.label}", flush=True)
+    if len(plan.tasks) == 1:
+        print(plan.tasks[0].key, flush=True)
+    options |= {"workers": arguments.workers, "cluster": arguments.cluster}
+    with JobDisplay(boards[0].name) as display:
+        job = run_job(plan.tasks, weights=plan.weights, **options, observer=display)
     if job.skipped:
         print(f"{len(job.skipped)} of {len(job.tasks)} tasks had {job.trials} trials in the log")
-    _print_and_write(arguments, board.name, job.sessions, job.errors)
+    _print_and_write(arguments, sorted(targets), boards[0].name, job)
     _print_failures(job)
     return 1 if job.errors or not all(session.best for session in job.sessions) else 0
 
 
-def _network_tasks(arguments: Namespace) -> list[Task]:
-    """The tasks of all layers, each once."""
-    from tvm_ops.chooser import layer_tasks
-    from tvm_ops.networks import FLOAT, layers
-    from tvm_ops.targets import get_target
-
-    target = get_target(arguments.target)
-    names = FLOAT if "all" in arguments.networks else arguments.networks
-    tasks: dict[str, Task] = {}
-    without = Counter[str]()
-    for name in names:
-        for layer in layers(name):
-            found = layer_tasks(layer, target, arguments.layout)
-            tasks |= {task.key: task for task in found}
-            without[layer.operator] += not found
-    if not tasks:
-        raise InputError(f"no layer has a schedule for layout {arguments.layout}")
-    for operator, count in sorted((+without).items()):
-        print(f"left out: {count} layers of {operator}, which has no schedule for this layout")
-    return list(tasks.values())
-
-
-def _options(arguments: Namespace) -> dict[str, Any]:
-    from tvm_ops.tuning import log
-
-    names = ("trials", "board", "seed", "workers", "bound")
-    given = {name: getattr(arguments, name) for name in names}
-    return given | {"logs": arguments.logs or log.ROOT}
-
-
-def _print_and_write(
-    arguments: Namespace, board: str, sessions: list[Progress], errors: dict[str, str]
-) -> None:
-    rows = [_tuned(session) for session in sessions]
+def _print_and_write(arguments: Namespace, targets: list[str], board: str, job: Job) -> None:
+    rows = [_tuned(session) for session in job.sessions]
     if rows:
         lines = [[cell(value) for value in row.values()] for row in rows]
         print_table(_COLUMNS, lines, right=_COLUMNS[1:])
-    facts = {"target": arguments.target, "board": board, "rows": rows}
-    write_json(arguments.json, facts | ({"errors": errors} if errors else {}))
+    facts: dict[str, Any] = {"target": ", ".join(targets), "board": board, "rows": rows}
+    if job.errors:
+        facts["errors"] = {_joined(name): error for name, error in job.errors.items()}
+    write_json(arguments.json, facts)
+
+
+def _joined(name: tuple[str, str]) -> str:
+    return " ".join(name)
 
 
 def _tuned(session: Progress) -> dict[str, object]:
@@ -130,5 +146,7 @@ def _print_failures(job: Job) -> None:
     for session in job.sessions:
         if session.best is None:
             print(f"nothing that works: {session.task.key}")
-    for key, error in job.errors.items():
-        print(f"stopped: {key}: {error}")
+    for name, error in job.errors.items():
+        print(f"stopped: {_joined(name)}: {error}")
+    for task in job.waiting:
+        print(f"not begun, {job.stopped}: {task.target.name} {task.key}")

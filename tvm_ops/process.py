@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+PROCESSES = 32
+"""That a program may have at a time. ``RLIMIT_NPROC`` counts all of a user's processes, and none of
+root's, so they are counted here, ``_COUNT_EVERY`` seconds apart: a file is read for each."""
+_COUNT_EVERY = 0.1
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -20,10 +29,13 @@ class Finished:
     stdout: str
     stderr: str
     timed_out: bool
+    forked: bool = False  # past ``PROCESSES``, and ended for it
 
     @property
     def failure(self) -> str | None:
         """One line that says how it failed, None if it exited with 0."""
+        if self.forked:
+            return f"more than {PROCESSES} processes at a time"
         if self.exit_code == 0:
             return None
         text = self.stderr.strip().splitlines()
@@ -47,6 +59,7 @@ def run_limited(
 ) -> Finished:
     """Run ``argv`` in its own process group, which is killed as a whole after ``timeout`` seconds.
 
+    It is also killed when the program has ended, and when it has more than ``PROCESSES`` processes.
     ``memory`` limits the address space in bytes; ``env`` is added to this process's environment,
     ``whole_env`` is all that the program gets. Raises ``OSError`` if it cannot be started.
     """
@@ -68,16 +81,86 @@ def run_limited(
             resource.prlimit(child.pid, resource.RLIMIT_AS, (memory, memory))
     timed_out = False
     try:
-        stdout, stderr = child.communicate(stdin, timeout)
+        with _counted(child) as too_many:
+            stdout, stderr = child.communicate(stdin, timeout)
     except subprocess.TimeoutExpired:
         timed_out = True
         kill_group(child)
-        stdout, stderr = child.communicate()
+        stdout, stderr = _rest(child)
     except BaseException:
         kill_group(child)
         child.wait()
         raise
-    return Finished(child.returncode, stdout, stderr, timed_out)
+    kill_group(child)  # what it left running
+    return Finished(child.returncode, stdout, stderr, timed_out, too_many.is_set())
+
+
+def _rest(child: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a killed child had written; nothing where one that left its group holds the pipes."""
+    try:
+        return child.communicate(timeout=1)
+    except subprocess.TimeoutExpired:
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe:
+                pipe.close()
+        child.wait()
+        return "", ""
+
+
+@contextmanager
+def _counted(child: subprocess.Popen[str]) -> Iterator[threading.Event]:
+    """The event is set, and the child's group killed, once it has too many processes."""
+    too_many, over = threading.Event(), threading.Event()
+
+    def count() -> None:
+        while not over.wait(_COUNT_EVERY):
+            if len(descendants(child.pid, PROCESSES)) >= PROCESSES:
+                too_many.set()
+                kill_group(child)
+
+    watch = threading.Thread(target=count, daemon=True)
+    watch.start()
+    try:
+        yield too_many
+    finally:
+        over.set()
+        watch.join()
+
+
+def descendants(pid: int, enough: int = 1 << 16) -> list[int]:
+    """Processes that a process started and that still run, theirs too; none where it is gone.
+
+    Not many more than ``enough`` are looked for: they may multiply faster than they are found.
+    """
+    found: list[int] = []
+    waiting = [pid]
+    while waiting and len(found) < enough:
+        for thread in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+            with suppress(OSError):
+                children = [int(child) for child in thread.read_text().split()]
+                found += children
+                waiting += children
+    return found
+
+
+def adopt_orphans() -> None:
+    """From now on what loses its parent below this process becomes its child, not init's."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_children() -> None:
+    """Kill and reap all that runs below this process, also what left its group or session.
+
+    Nothing of the process's own may run meanwhile.
+    """
+    while children := descendants(os.getpid()):
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.001)
 
 
 def kill_group(child: subprocess.Popen[str]) -> None:

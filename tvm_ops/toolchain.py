@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from tvm_ops.cache import cache_root, cached_folder
-from tvm_ops.errors import CheckFailed, InputError
+from tvm_ops.errors import CheckFailed, Unavailable
 from tvm_ops.targets import Target
 
 RUNTIME = Path(__file__).parent / "runtime"
@@ -37,7 +37,7 @@ def run_tool(command: Sequence[str | Path], cwd: Path | None = None) -> str:
         done = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         package = _PACKAGES.get(arguments[0], arguments[0])
-        raise InputError(f"{arguments[0]} is not installed; apt-get install {package}") from None
+        raise Unavailable(f"{arguments[0]} is not installed; apt-get install {package}") from None
     if done.returncode != 0:
         lines = done.stderr.splitlines() or [f"exit code {done.returncode}"]
         first = next((line for line in lines if "error" in line or "undefined" in line), lines[0])
@@ -78,7 +78,7 @@ def needed_glibc(programs: Sequence[Path]) -> str:
 def runtime_objects(target: Target) -> Path:
     """A folder with the objects of the runtime and bench, compiled at the first use.
 
-    Raises ``InputError`` if the target's compiler is missing.
+    Raises ``Unavailable`` if the target's compiler is missing.
     """
     return _runtime_objects(target.compiler, target.c_flags, cache_root())
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from tvm_ops.cache import cached_folder
-from tvm_ops.errors import InputError
+from tvm_ops.errors import InputError, Unavailable
 
 SOURCES = Path(__file__).parent / "plugin"
 CORES = Path(__file__).parent / "cores"
@@ -21,7 +21,7 @@ _FLAGS = ["-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
 def _program(name: str, package: str) -> str:
     path = shutil.which(name)
     if path is None:
-        raise InputError(f"{name} is missing; install it (Debian, Ubuntu: apt install {package})")
+        raise Unavailable(f"{name} is missing; install it (Debian, Ubuntu: apt install {package})")
     return path
 
 
@@ -66,7 +66,7 @@ def _call(command: list[str]) -> None:
             "libcapstone is missing; install it (Debian, Ubuntu: apt install libcapstone-dev)"
         )
     if run.returncode:
-        raise InputError(f"{command[0]} cannot compile the board model: {run.stderr.strip()}")
+        raise Unavailable(f"{command[0]} cannot compile the board model: {run.stderr.strip()}")
 
 
 @cache

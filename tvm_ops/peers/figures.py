@@ -29,6 +29,7 @@ from tvm_ops.peers.peer import PeerResult
 from tvm_ops.targets import Target
 from tvm_ops.task import Task
 from tvm_ops.tuning import log
+from tvm_ops.tuning.log_file import append_lines, numbered_lines
 
 PEERS = ("ncnn", "mnn", "xnnpack", "onnxruntime")
 ERROR_BOUND = 2e-3  # of the largest output; MNN's Winograd kernels come to 9e-4
@@ -68,10 +69,7 @@ def figures_path(logs: Path, target: str) -> Path:
 
 def read_figures(path: Path) -> list[Figure]:
     """All lines in order; an absent file has none. Raises ``InputError`` with file and line."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [_parse(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
+    return [_parse(line, where) for line, where in numbered_lines(path)]
 
 
 def _parse(line: str, where: str) -> Figure:
@@ -86,12 +84,8 @@ def _parse(line: str, where: str) -> Figure:
 
 
 def append_figures(path: Path, figures: Iterable[Figure]) -> None:
-    """Each figure is one write of one whole line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        for figure in figures:
-            file.write(json.dumps(asdict(figure), allow_nan=False) + "\n")
-            file.flush()
+    """Each figure is one whole line; see ``log_file.py`` for what a full disk or a kill does."""
+    append_lines(path, [json.dumps(asdict(f), allow_nan=False) + "\n" for f in figures])
 
 
 def lookup(

@@ -1,36 +1,38 @@
-"""Tuning many tasks with one pool of workers: in order, resumed where it was stopped."""
+"""The state of a job: many tasks that are tuned with one pool of workers."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from tvm_ops.boards import get_timing_board
 from tvm_ops.task import Task
-from tvm_ops.tuning import log
-from tvm_ops.tuning.log import Record, best, log_path, read_log
 from tvm_ops.tuning.progress import Progress
-from tvm_ops.tuning.session import tune
 from tvm_ops.tuning.slices import float_macs, slice_rows, sliced
-from tvm_ops.tuning.workers import WorkerPool
 
 _TRIAL_MACS = 40e6  # multiply-adds that take as long as the rest of a trial, about 0.4 s of a core
+Name = tuple[str, str]
+"""Of a task in a job: its target and its key."""
 
 
 @dataclass
 class Job:
-    """State of a job; ``observer`` sees it after each trial and after each task."""
+    """State of a job; ``observer`` sees it after each trial and after each task.
+
+    ``budget``: trials of all tasks together, which then go where they gain most; None: each task
+    has its ``trials``, one task after the other.
+    """
 
     tasks: list[Task]
     trials: int
+    budget: int | None = None
     skipped: list[Task] = field(default_factory=list)  # the log had their trials
+    under_way: dict[Name, Progress] = field(default_factory=dict)
     sessions: list[Progress] = field(default_factory=list)  # finished
-    errors: dict[str, str] = field(default_factory=dict)  # by task key: what stopped its session
-    current: Progress | None = None
-    last: str = ""  # the key of the task that was finished last
+    errors: dict[Name, str] = field(default_factory=dict)  # what stopped a task's session
+    current: Progress | None = None  # whose trial was the last
+    last: Task | None = None  # the task that was finished last
+    stopped: str | None = None  # why tasks were not begun, or not finished
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -39,97 +41,52 @@ class Job:
         return len(self.skipped) + len(self.sessions) + len(self.errors)
 
     @property
+    def progresses(self) -> list[Progress]:
+        """Of the tasks that were begun."""
+        return [*self.sessions, *self.under_way.values()]
+
+    @property
+    def waiting(self) -> list[Task]:
+        """Tasks that are still to be begun."""
+        begun = {name(p.task) for p in self.progresses} | {name(task) for task in self.skipped}
+        return [t for t in self.tasks if name(t) not in begun | set(self.errors)]
+
+    @property
+    def begun(self) -> int:
+        """Trials that are done, new ones and those of the logs."""
+        return sum(p.done for p in self.progresses)
+
+    @property
+    def measured(self) -> int:
+        """New trials."""
+        return sum(p.measured for p in self.progresses)
+
+    @property
+    def rate(self) -> float:
+        """New trials a second."""
+        return self.measured / max(time.monotonic() - self.started, 1e-9)
+
+    @property
     def time_left(self) -> float | None:
-        """Seconds, from the work that is done and its time; None before the first task is."""
-        over = {p.task.key for p in self.sessions} | set(self.errors)
-        skipped = {task.key for task in self.skipped}
-        done = sum(_work(task) for task in self.tasks if task.key in over)
-        todo = sum(_work(task) for task in self.tasks if task.key not in over | skipped)
-        if not done or not any(session.measured for session in self.sessions):
+        """Seconds, from the work that is done and its time; None before anything is known."""
+        seconds = time.monotonic() - self.started
+        if self.budget is not None:
+            return max(self.budget - self.begun, 0) / self.rate if self.measured else None
+        over = {name(p.task) for p in self.sessions} | set(self.errors)
+        skipped = {name(task) for task in self.skipped}
+        done_work = sum(_work(task) for task in self.tasks if name(task) in over)
+        todo = sum(_work(task) for task in self.tasks if name(task) not in over | skipped)
+        if not done_work or not any(session.measured for session in self.sessions):
             return None
-        return (time.monotonic() - self.started) * todo / done
+        return seconds * todo / done_work
 
 
 Observer = Callable[[Job], None]
 
 
-def run_job(
-    tasks: Sequence[Task],
-    *,
-    trials: int,
-    board: str | None = None,
-    seed: int = 0,
-    logs: Path = log.ROOT,
-    workers: int | None = None,
-    bound: float | None = None,
-    observer: Observer = lambda _job: None,
-) -> Job:
-    """Tune tasks of one target, those with few multiply-adds first: they are neighbours to others.
-
-    Tasks whose log has ``trials`` of them are skipped. What stops one session (a template that
-    fails) is kept in ``errors``, and the next task goes on; KeyboardInterrupt is raised again.
-    Raises ``InputError`` for a board that does not fit or a log that cannot be read.
-    """
-    job = Job(sorted(tasks, key=float_macs), trials)
-    place = get_timing_board(board, job.tasks[0].target)
-    place.prepare()
-    records = _Records(logs)
-    todo: list[Task] = []
-    for task in job.tasks:
-        have = [r for r in records.of(task) if r.board in place.names]
-        (job.skipped if is_tuned(task, have, trials) else todo).append(task)
-    if not todo:
-        return job
-
-    def observe(progress: Progress) -> None:
-        job.current = progress
-        observer(job)
-
-    with WorkerPool(workers or os.cpu_count() or 1) as pool:
-        for task in todo:
-            try:
-                session = tune(
-                    task,
-                    trials=trials,
-                    board=board,
-                    seed=seed,
-                    logs=logs,
-                    bound=bound,
-                    observer=observe,
-                    pool=pool,
-                )
-            except Exception as error:
-                job.errors[task.key] = f"{type(error).__name__}: {error}".splitlines()[0]
-            else:
-                job.sessions.append(session)
-            job.current, job.last = None, task.key
-            observer(job)
-    return job
-
-
-def is_tuned(task: Task, records: Sequence[Record], trials: int) -> bool:
-    """Whether these records of the task are those of a finished session of so many trials."""
-    rows = slice_rows(task)
-    ranked = [record for record in records if record.slice == rows]
-    confirmed = best(records) is not None or best(records, rows) is None
-    return len(ranked) >= trials and confirmed
-
-
-class _Records:
-    """Each log is read once."""
-
-    def __init__(self, logs: Path) -> None:
-        self._logs = logs
-        self._by_task: dict[Path, dict[str, list[Record]]] = {}
-
-    def of(self, task: Task) -> list[Record]:
-        path = log_path(self._logs, task.target.name, task.operator)
-        if path not in self._by_task:
-            of_path: dict[str, list[Record]] = {}
-            for record in read_log(path):
-                of_path.setdefault(record.task, []).append(record)
-            self._by_task[path] = of_path
-        return self._by_task[path].get(task.key, [])
+def name(task: Task) -> Name:
+    """The task's target and key."""
+    return task.target.name, task.key
 
 
 def _work(task: Task) -> float:

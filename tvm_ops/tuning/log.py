@@ -14,6 +14,7 @@ from typing import Any
 
 from tvm_ops.errors import InputError
 from tvm_ops.task import Knobs, Task
+from tvm_ops.tuning.log_file import append_lines, numbered_lines
 from tvm_ops.tuning.space import check_knobs
 
 ROOT = Path(__file__).resolve().parents[2] / "tuning_logs"
@@ -99,7 +100,9 @@ def parse_line(line: str, where: str) -> Record:
     try:
         values: Any = json.loads(line)
     except json.JSONDecodeError as error:
-        raise InputError(f"{where}: no JSON ({error.msg} at column {error.colno})") from None
+        raise InputError(
+            f"{where}: no JSON ({error.msg} at column {error.colno}); mend or delete the line"
+        ) from None
     names = [f.name for f in fields(Record)]
     if not isinstance(values, dict):
         raise InputError(f"{where}: a record is an object with {', '.join(names)}")
@@ -148,15 +151,8 @@ def read_log(path: Path) -> list[Record]:
 
 def read_lines(path: Path) -> Iterator[tuple[Record, str]]:
     """Each record and its place, ``FILE:LINE``; raises ``InputError`` with it."""
-    if not path.exists():
-        return
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no UTF-8 text ({error.reason} at byte {error.start})") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield parse_line(line, f"{path}:{number}"), f"{path}:{number}"
+    for line, where in numbered_lines(path):
+        yield parse_line(line, where), where
 
 
 def read_task(path: Path, task: Task) -> list[Record]:
@@ -173,12 +169,8 @@ def read_task(path: Path, task: Task) -> list[Record]:
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Each record is one write of one whole line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        for record in records:
-            file.write(record.to_line())
-            file.flush()
+    """Each record is one whole line; see ``log_file.py`` for what a full disk or a kill does."""
+    append_lines(path, [record.to_line() for record in records])
 
 
 def best(records: Iterable[Record], rows: int | None = None) -> Record | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,14 +15,19 @@ from numpy.typing import NDArray
 
 from tvm_ops.boards import RunResult, get_board
 from tvm_ops.correctness import largest_error, what_differs
+from tvm_ops.errors import Unavailable
 from tvm_ops.operators import get_operator
 from tvm_ops.task import Knobs, Task
 from tvm_ops.template import kernel_arguments
+from tvm_ops.tuning.setting import RUN_TIMEOUT
 
 Array = NDArray[Any]
 
-RUN_TIMEOUT = 60.0  # seconds; the demo's layer takes about one on the modelled board
 WALL_CLOCK_REPEATS = 15
+
+
+ENVIRONMENT = "environment"
+"""The kind of an error that says nothing of the candidate: a tool, space or a board is missing."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,11 @@ class Outcome:
     error: str | None = None
     board: str | None = None  # that measured, where a program was run
 
+    @property
+    def is_environment(self) -> bool:
+        """Whether this is no outcome of the candidate, and it has to be tried again."""
+        return (self.error or "").startswith(f"{ENVIRONMENT}: ")
+
 
 class Measurer:
     """Everything that the candidates of one task share: inputs, reference, board, scratch folder.
@@ -40,6 +52,7 @@ class Measurer:
     ``bound`` limits the largest error over the largest output, 0 asks for equality; None is the
     operator's own.
     ``repeats`` is the number of timed runs; None is 1, or on a wall clock WALL_CLOCK_REPEATS.
+    ``timeout`` is in seconds, of one run of the program.
     """
 
     def __init__(
@@ -49,8 +62,9 @@ class Measurer:
         scratch: Path,
         bound: float | None = None,
         repeats: int | None = None,
+        timeout: float = RUN_TIMEOUT,
     ) -> None:
-        self.task, self.scratch = task, scratch
+        self.task, self.scratch, self.timeout = task, scratch, timeout
         self.operator = get_operator(task.operator)
         self.board = get_board(board, task.target)
         self.bound = self.operator.ERROR_BOUND if bound is None else bound
@@ -75,13 +89,16 @@ class Measurer:
 
     def measure(self, knobs: Knobs, cycle_limit: int | None = None) -> Outcome:
         """One trial; an error of the build, of the run, or in the result is the outcome's."""
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            program = Path(folder) / "bench"
-            try:
-                program = self.board.build(self.task, knobs, program)
-            except Exception as error:
-                return Outcome([], error=f"build: {_one_line(error)}")
-            return self.run(program, knobs, cycle_limit)
+        kind = "build"
+        try:
+            with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+                program = self.board.build(self.task, knobs, Path(folder) / "bench")
+                kind = "run"
+                return self.run(program, knobs, cycle_limit)
+        except Exception as error:
+            if _is_of_environment(error):
+                return Outcome([], error=f"{ENVIRONMENT}: {_one_line(error)}")
+            return Outcome([], error=f"{kind}: {_one_line(error)}")
 
     def run(self, program: Path, knobs: Knobs, cycle_limit: int | None = None) -> Outcome:
         """Run the built program and hold its output against the reference."""
@@ -99,7 +116,7 @@ class Measurer:
             output=kernel_arguments(self.task, knobs)[-1],
             repeat=self.repeats,
             threads=threads,
-            timeout=RUN_TIMEOUT,
+            timeout=self.timeout,
             cycle_limit=cycle_limit,
         )
 
@@ -115,7 +132,8 @@ class Measurer:
         if result.board_failed:
             return Outcome([], error=f"environment: {result.error}")
         if result.error:
-            return Outcome([], error=f"run: {result.error}")
+            kind = ENVIRONMENT if result.board_failed else "run"
+            return Outcome([], error=f"{kind}: {result.error}")
         y = self.output(result)
         assert y is not None
         max_error, error = largest_error(y, self.reference) / self.largest, None
@@ -128,6 +146,13 @@ class Measurer:
             return Outcome([], max_error=known, error=f"wrong result: {error}")
         cycles = result.cycles[0] if result.cycles else None
         return Outcome(result.seconds or [], cycles, max_error)
+
+
+def _is_of_environment(error: Exception) -> bool:
+    """Compilers and linkers pass on the system's words for a full disk."""
+    if isinstance(error, OSError):
+        return error.errno != errno.ENOMEM  # the compiler's own appetite
+    return isinstance(error, Unavailable) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _one_line(error: Exception) -> str:

@@ -23,7 +23,11 @@ class Progress:
     done: int = 0
     measured: int = 0  # of ``done``, what was not in the log before
     best: Record | None = None
+    default: Record | None = None  # the first trial, of slices or of wholes as the best
     failures: Counter[str] = field(default_factory=Counter)  # by kind: build, run, wrong result...
+    best_at: int = 0  # of ``done``, when the last gain was
+    batches: int = 0
+    stopped: str | None = None  # why it has no more trials than this
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -34,6 +38,13 @@ class Progress:
     @property
     def time_left(self) -> float | None:
         return (self.trials - self.done) / self.rate if self.measured else None
+
+    @property
+    def gain(self) -> float | None:
+        """The default's time over the best one's; None where either is not known."""
+        first = self.default.cost if self.default else None
+        best = self.best.cost if self.best else None
+        return first / best if first and best else None
 
     @property
     def percent_of_peak(self) -> float | None:

@@ -9,9 +9,9 @@ The cost model sees the knobs themselves.
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 
 from tvm_ops.task import Knobs
 from tvm_ops.tuning.carrier import carrier, design, extensions
+from tvm_ops.tuning.features import knob_row
 from tvm_ops.tuning.metaschedule import metaschedule
 from tvm_ops.tuning.space import Space
+from tvm_ops.tuning.transfer import Group
+from tvm_ops.tuning.tuners import Known
 
 POPULATION = 128
 WARMUP_TRIALS = 16  # measured before the cost model is trusted
@@ -30,16 +33,25 @@ class KnobSearch:
     """Proposes batches of legal knobs and learns from their costs.
 
     The same seed and costs give the same proposals. ``space`` is a template's ``space(...)``;
-    ``legal`` refuses combinations before they are proposed.
+    ``legal`` refuses combinations before they are proposed. ``transfer`` is what the cost model
+    starts from: costs of other tasks' candidates; ``task_row`` is this one's own end of each row.
     """
 
-    def __init__(self, space: Space, legal: Callable[[Knobs], bool], seed: int, batch: int) -> None:
+    def __init__(
+        self,
+        space: Space,
+        legal: Callable[[Knobs], bool],
+        seed: int,
+        batch: int,
+        *,
+        task_row: Sequence[float] = (),
+        transfer: Sequence[Group] = (),
+    ) -> None:
         import tvm
 
         ms, parts = metaschedule(), extensions()
-        self._space = space
-        # The cost model draws from numpy's global generator until it has seen WARMUP_TRIALS.
-        np.random.seed(seed % 2**32)
+        self._space, self._task_row = space, list(task_row)
+        self._draws = np.random.RandomState(seed % 2**32).get_state()
         module = tvm.IRModule({"main": carrier()})
         self._designs = {sketch: design(module, space, sketch) for sketch in sorted(space)}
         designs = list(self._designs.values())
@@ -73,6 +85,12 @@ class KnobSearch:
             adaptive_training=False,
             verbose_eval=0,
         )
+        for group in transfer:
+            rows = [row[None, :] for row in group.rows]
+            self._model.data[group.name] = ms.cost_model.xgb_model.FeatureGroup(
+                group.name, rows, group.costs
+            )
+            self._model.data_size += len(rows)
         self._strategy = strategy
         self._proposed: deque[list[Any]] = deque()  # without costs yet
         self._context.pre_tuning(
@@ -88,7 +106,8 @@ class KnobSearch:
 
         The costs of the one before may still be on their way: nothing is proposed twice.
         """
-        candidates = list(self._strategy.generate_measure_candidates() or [])
+        with self._own_draws():
+            candidates = list(self._strategy.generate_measure_candidates() or [])
         if candidates:
             self._proposed.append(candidates)
         return [self.decode(candidate.sch) for candidate in candidates]
@@ -114,8 +133,13 @@ class KnobSearch:
         self._model.update(self._context, candidates, results)
         return results
 
-    def learn(self, knobs: Knobs, cost: float | None) -> None:
-        """Tell the cost of knobs that were not proposed: the search starts near good ones."""
+    def learn(self, known: Known) -> None:
+        """Costs of knobs that were not proposed: the search starts near good ones."""
+        if known:
+            candidates = [self._candidate(knobs) for knobs, _cost in known]
+            self._record(candidates, [cost for _knobs, cost in known])
+
+    def _candidate(self, knobs: Knobs) -> Any:
         from tvm import s_tir
 
         ms = metaschedule()
@@ -129,7 +153,7 @@ class KnobSearch:
         sch = s_tir.Schedule(self._context.mod, debug_mask="none")
         trace.apply_to_schedule(sch, remove_postproc=False)
         args = ms.arg_info.ArgInfo.from_entry_func(self._context.mod, remove_preproc=True)
-        self._record([ms.search_strategy.MeasureCandidate(sch, args)], [cost])
+        return ms.search_strategy.MeasureCandidate(sch, args)
 
     def decode(self, sch: Any) -> Knobs:
         """The knobs that a carrier's decisions stand for."""
@@ -141,24 +165,18 @@ class KnobSearch:
         return knobs
 
     def _features(self, sch: Any) -> NDArray[np.float32]:
-        """One row: for each sketch whether it is this one, and its knobs as numbers."""
-        knobs = self.decode(sch)
-        row: list[float] = []
-        for sketch in sorted(self._space):
-            mine = sketch == knobs["sketch"]
-            row.append(float(mine))
-            for name, options in self._space[sketch].items():
-                row += _as_numbers(knobs[name], options) if mine else _blank(options)
-        return np.array([row], dtype=np.float32)
+        """One row: the knobs, and the task, in which the rows of other tasks differ."""
+        row = knob_row(self._space, self.decode(sch))
+        assert row is not None
+        return np.array([row + self._task_row], dtype=np.float32)
 
-
-def _as_numbers(value: Any, options: list[Any]) -> list[float]:
-    if isinstance(value, str):
-        return [float(options.index(value))]
-    if isinstance(value, list):
-        return [math.log2(1 + v) for v in value] + [math.log2(1 + math.prod(value))]
-    return [math.log2(1 + float(value))]
-
-
-def _blank(options: list[Any]) -> list[float]:
-    return [-1.0] * len(_as_numbers(options[0], options))
+    @contextmanager
+    def _own_draws(self) -> Iterator[None]:
+        """The cost model draws from numpy's global generator until it has seen WARMUP_TRIALS."""
+        before = np.random.get_state()
+        np.random.set_state(self._draws)
+        try:
+            yield
+        finally:
+            self._draws = np.random.get_state()
+            np.random.set_state(before)

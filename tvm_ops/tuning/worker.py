@@ -8,22 +8,29 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import sys
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
+import psutil
+
+from tvm_ops.process import adopt_orphans, end_children
 from tvm_ops.tuning.measure import Measurer
 from tvm_ops.tuning.setting import Setting
 from tvm_ops.tuning.slices import sliced
 
-ADDRESS_SPACE = 16 << 30  # bytes: a compiler that allocates without end dies alone
+ADDRESS_SPACE = 8 << 30
+"""Bytes, or half of the machine's memory: a compiler that allocates without end dies alone. A trial
+takes 0.6 GB. Programs get limits of their own, so the hard limit stays as it was."""
 
 
 @lru_cache(maxsize=4)  # a task's own, its slice's, and those of the task before
 def measurer(setting: Setting, scratch: Path) -> Measurer:
     """With inputs and reference, which cost up to a second to make."""
-    return Measurer(sliced(setting.task, setting.rows), setting.board, scratch, setting.bound)
+    task = sliced(setting.task, setting.rows)
+    return Measurer(task, setting.board, scratch, setting.bound, timeout=setting.timeout)
 
 
 def main() -> None:
@@ -31,15 +38,20 @@ def main() -> None:
     scratch = Path(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what TVM or LLVM print must not be taken for an answer
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    memory = min(ADDRESS_SPACE, psutil.virtual_memory().total // 2)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, hard))
+    adopt_orphans()
     import tvm  # noqa: F401  now, while the session sets up its search
 
     for line in sys.stdin:
         job = json.loads(line)
         setting = Setting.from_json(job["setting"])
         outcome = measurer(setting, scratch).measure(job["knobs"], job["cycle_limit"])
+        end_children()  # what a candidate started and left running
         answers.write(json.dumps(asdict(outcome)) + "\n")
         answers.flush()
+    shutil.rmtree(scratch, ignore_errors=True)  # the session was killed, or it would end this
 
 
 if __name__ == "__main__":

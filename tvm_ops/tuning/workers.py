@@ -23,10 +23,15 @@ import psutil
 
 import tvm_ops
 from tvm_ops.task import Knobs
-from tvm_ops.tuning.measure import Outcome
+from tvm_ops.tuning.measure import ENVIRONMENT, Outcome
 from tvm_ops.tuning.setting import Setting
 
-JOB_TIMEOUT = 150.0  # seconds for a build and a run; both together take 1 to 3
+BUILD_TIMEOUT = 90.0
+"""Seconds, beside those that the run may take; both together take 1 to 3."""
+_SPENT = ("MemoryError", "bad_alloc", "Cannot allocate memory")  # the next one would lack it too
+
+COMMAND = (sys.executable, "-m", "tvm_ops.tuning.worker")
+"""What starts a worker; the scratch folder is appended."""
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TVM_NUM_THREADS": "1"}
 
@@ -39,25 +44,31 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._calling = RLock()
 
-    def call(self, job: dict[str, Any]) -> Outcome:
-        """The outcome of one job; a crash or a hang is an outcome too, and ends the process."""
+    def call(self, job: dict[str, Any], timeout: float) -> Outcome:
+        """The outcome of one job; a crash or a hang is an outcome too, and ends the process.
+
+        ``timeout`` is in seconds.
+        """
         with self._calling:
             process = self._process or self.start()
             assert process.stdin and process.stdout
             try:
                 process.stdin.write(json.dumps(job).encode() + b"\n")
                 process.stdin.flush()
-                line = _read_line(process, JOB_TIMEOUT)
+                line = _read_line(process, timeout)
             except BrokenPipeError:
                 line = b""
             except TimeoutError:
                 self.stop()
-                return Outcome([], error=f"hang: no result after {JOB_TIMEOUT:g} s")
+                return Outcome([], error=f"hang: no result after {timeout:g} s")
             if not line:
                 process.wait()
                 self.stop()
                 return Outcome([], error=f"crash: {_ending(process.returncode)}")
-            return Outcome(**json.loads(line))
+            outcome = Outcome(**json.loads(line))
+            if any(word in (outcome.error or "") for word in _SPENT):
+                self.stop()
+            return outcome
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the process; it imports TVM, which takes a second or two, before it answers."""
@@ -98,10 +109,9 @@ class WorkerPool:
     few tasks share.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, command: Sequence[str] = COMMAND) -> None:
         self._scratch = Path(tempfile.mkdtemp(prefix="tvm_ops-tune-"))
-        command = [sys.executable, "-m", "tvm_ops.tuning.worker", str(self._scratch)]
-        self._workers = [Worker(command) for _ in range(count)]
+        self._workers = [Worker([*command, str(self._scratch)]) for _ in range(count)]
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -131,12 +141,14 @@ class WorkerPool:
     def submit(self, setting: Setting, knobs: Knobs, cycle_limit: int | None) -> Future[Outcome]:
         """Have a candidate measured; first come, first served."""
         job = {"setting": setting.to_json(), "knobs": knobs, "cycle_limit": cycle_limit}
-        return self._threads.submit(self._call, job)
+        return self._threads.submit(self._call, job, BUILD_TIMEOUT + setting.timeout)
 
-    def _call(self, job: dict[str, Any]) -> Outcome:
+    def _call(self, job: dict[str, Any], timeout: float) -> Outcome:
         worker = self._idle.get()
         try:
-            return worker.call(job)
+            return worker.call(job, timeout)
+        except OSError as error:  # no more processes, for one
+            return Outcome([], error=f"{ENVIRONMENT}: {error}")
         finally:
             self._idle.put(worker)
 

@@ -1,0 +1,158 @@
+"""Candidates on a Dask cluster: each Dask worker has worker processes of ``workers.py`` of its own.
+
+So a candidate that crashes ends such a process and never the Dask worker, here as there. A Dask
+worker that dies gives its trials back to the scheduler, which hands them to others; one that joins
+gets some at once. A board that has an address is a resource of the worker next to it:
+``dask worker SCHEDULER --resources "ssh:pi@10.0.0.7=1"``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import tempfile
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any
+
+import schedules
+import tvm_ops
+from tvm_ops.errors import InputError
+from tvm_ops.task import Knobs
+from tvm_ops.tuning.measure import ENVIRONMENT, Outcome
+from tvm_ops.tuning.setting import Setting
+from tvm_ops.tuning.workers import BUILD_TIMEOUT, COMMAND, Worker
+
+CONNECT_TIMEOUT = 10.0  # seconds
+_idle: SimpleQueue[Worker] = SimpleQueue()  # of this Dask worker
+
+
+class ClusterPool:
+    """The pool of a session, on the cluster of a scheduler's address, as ``tcp://HOST:8786``.
+
+    Raises ``InputError`` where there is no scheduler or no worker, or one has another tvm_ops.
+    """
+
+    def __init__(self, address: str) -> None:
+        from distributed import Client
+
+        try:
+            self._client = Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            why = str(error).splitlines()[0][:200] or type(error).__name__
+            raise InputError(
+                f"--cluster {address}: no scheduler answers ({why}); dask scheduler starts one"
+            ) from None
+        self._address = address
+        try:
+            self._check_workers()
+        except BaseException:
+            self._client.close()
+            raise
+
+    def _check_workers(self) -> None:
+        try:
+            versions = self._client.run(fingerprint)
+        except ImportError as error:
+            raise InputError(
+                f"--cluster {self._address}: a worker cannot import {error.name}; install this "
+                "version of tvm_ops where it runs"
+            ) from None
+        if not versions:
+            raise InputError(
+                f"--cluster {self._address}: it has no workers; dask worker {self._address} "
+                "starts one"
+            )
+        for worker, version in sorted(versions.items()):
+            if version != fingerprint():
+                raise InputError(
+                    f"--cluster {self._address}: worker {worker} has another version of tvm_ops; "
+                    "install this one where it runs"
+                )
+
+    def __enter__(self) -> ClusterPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.close()  # and with it what still waits for a worker
+
+    def submit(self, setting: Setting, knobs: Knobs, cycle_limit: int | None) -> Future[Outcome]:
+        """Have a candidate measured; ``InputError`` for a board that is this machine's own."""
+        if setting.board == "host":
+            raise InputError("board host is this machine: leave out --cluster")
+        outcome: Future[Outcome] = Future()
+        job = {"setting": setting.to_json(), "knobs": knobs, "cycle_limit": cycle_limit}
+        needed = {setting.board: 1} if ":" in setting.board else {}
+        if needed and not self._has(setting.board):
+            outcome.set_result(_environment(f"no worker of the cluster has board {setting.board}"))
+            return outcome
+        timeout = BUILD_TIMEOUT + setting.timeout
+        try:
+            running = self._client.submit(
+                measure_here, job, timeout, fingerprint(), resources=needed, pure=False
+            )
+        except Exception as error:  # its own kinds: the scheduler is gone
+            outcome.set_result(_environment(f"cluster {self._address}: {error}"))
+        else:
+            running.add_done_callback(lambda done: outcome.set_result(self._outcome(done)))
+        return outcome
+
+    def _has(self, board: str) -> bool:
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return any(board in worker["resources"] for worker in workers)
+
+    def _outcome(self, done: Any) -> Outcome:
+        from distributed import KilledWorker
+
+        if done.status == "finished":
+            return Outcome(**done.result())
+        if done.status == "error":
+            error = done.exception()
+            if isinstance(error, KilledWorker):  # several times, which no accident is
+                return Outcome([], error="crash: the workers of the cluster that tried it died")
+            return _environment(f"cluster {self._address}: {type(error).__name__}: {error}")
+        return _environment(f"cluster {self._address}: the scheduler is gone")
+
+
+def measure_here(job: dict[str, Any], timeout: float, version: str) -> dict[str, Any]:
+    """One trial on a Dask worker: an ``Outcome`` as a dictionary."""
+    if version != fingerprint():
+        return vars(_environment("a worker of the cluster has another version of tvm_ops"))
+    try:
+        worker = _idle.get_nowait()
+    except Empty:
+        scratch = tempfile.mkdtemp(prefix="tvm_ops-tune-")  # its process removes it
+        worker = Worker([*COMMAND, scratch])
+        atexit.register(worker.stop)
+    try:
+        return vars(worker.call(job, timeout))
+    except OSError as error:
+        return vars(_environment(str(error)))
+    finally:
+        _idle.put(worker)
+
+
+@cache
+def fingerprint() -> str:
+    """Of all that decides what a candidate is and what it takes: our sources."""
+    digest = hashlib.sha256()
+    for package in (tvm_ops, schedules):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(root.rglob("*")):
+            if path.suffix in (".py", ".c", ".h", ".cc", ".cpp"):
+                with suppress(OSError):
+                    digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _environment(error: str) -> Outcome:
+    return Outcome([], error=f"{ENVIRONMENT}: {error.splitlines()[0]}")
