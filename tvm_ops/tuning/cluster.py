@@ -13,6 +13,7 @@ import hashlib
 import tempfile
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -47,7 +48,7 @@ class ClusterPool:
             raise InputError(
                 f"--cluster {address}: no scheduler answers ({why}); dask scheduler starts one"
             ) from None
-        self._address = address
+        self._address, self._turns = address, 0
         try:
             self._check_workers()
         except BaseException:
@@ -91,10 +92,14 @@ class ClusterPool:
             raise InputError("board host is this machine: leave out --cluster")
         outcome: Future[Outcome] = Future()
         job = {"setting": setting.to_json(), "knobs": knobs, "cycle_limit": cycle_limit}
-        needed = {setting.board: 1} if ":" in setting.board else {}
-        if needed and not self._has(setting.board):
-            outcome.set_result(_environment(f"no worker of the cluster has board {setting.board}"))
-            return outcome
+        needed: dict[str, int] = {}
+        if ":" in setting.board:
+            board = self._next_board(setting.board.split(","))
+            if board is None:
+                words = f"no worker of the cluster has board {setting.board}"
+                outcome.set_result(_environment(f"{words}; dask worker --resources says so"))
+                return outcome
+            job["setting"], needed = replace(setting, board=board).to_json(), {board: 1}
         timeout = BUILD_TIMEOUT + setting.timeout
         try:
             running = self._client.submit(
@@ -106,9 +111,12 @@ class ClusterPool:
             running.add_done_callback(lambda done: outcome.set_result(self._outcome(done)))
         return outcome
 
-    def _has(self, board: str) -> bool:
+    def _next_board(self, boards: list[str]) -> str | None:
+        """Of those that some worker has, in turns."""
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return any(board in worker["resources"] for worker in workers)
+        there = [b for b in boards if any(b in worker["resources"] for worker in workers)]
+        self._turns += 1
+        return there[self._turns % len(there)] if there else None
 
     def _outcome(self, done: Any) -> Outcome:
         from distributed import KilledWorker

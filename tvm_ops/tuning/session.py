@@ -51,11 +51,10 @@ def tune(
     """Try candidates of one task as the ``Options`` say, and append what is measured to its log.
 
     The default knobs are the first trial; imported ones and the best of the nearest tuned workloads
-    come next. The same seed and logs propose the same candidates; those that the log knows are taken from it,
-    so that a stopped session goes on where it was. ``observer`` is called after each trial
-    and each batch.
-    ``pool`` serves several sessions; without one, ``workers`` are started. On KeyboardInterrupt
-    what was measured is in the log, and it is raised again.
+    come next. The same seed and logs propose the same candidates; those that the log knows are
+    taken from it, so that a stopped session goes on where it was. ``observer`` is called after each
+    trial and each batch. ``pool`` serves several sessions; without one, ``workers`` are started. On
+    KeyboardInterrupt what was measured is in the log, and it is raised again.
     Raises ``InputError`` for a board that does not fit or a log that cannot be read, ``JobStopped``
     where nothing can be measured or logged.
     """

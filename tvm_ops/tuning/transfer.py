@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tvm_ops.boards.address import board_names
 from tvm_ops.errors import InputError
 from tvm_ops.targets import NAMES, get_target
 from tvm_ops.task import parse_task
@@ -64,9 +65,10 @@ def transfer(setting: Setting, space: Space, logs: Path) -> list[Group]:
 def _tasks(setting: Setting, logs: Path) -> dict[tuple[str, str, int | None], list[Record]]:
     """Records by target, key and rows: of each task those that were ranked, whole or slices."""
     of_task: dict[tuple[str, str, int | None], list[Record]] = {}
+    boards = board_names(setting.board)
     for target in NAMES:
         for record in _before(setting, target, logs):
-            if record.board == setting.board:
+            if record.board in boards:
                 of_task.setdefault((target, record.task, record.slice), []).append(record)
     ranked: dict[tuple[str, str], tuple[str, str, int | None]] = {}
     for name, records in of_task.items():
