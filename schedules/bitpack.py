@@ -38,12 +38,12 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
 def default(w: Any, target: Any) -> Knobs:
     """Groups whose thresholds stay in registers, in order; out of order as much as there is to do.
 
-    The next pixels are asked for (64 at 56x56, float, on A53: 671 modelled kcycles, 1329 without).
-    2 bits take 32 channels in order (128 at 28x28, s16, on A53: 157, with 64 198), or of 4 bytes
-    (256 at 14x14, float, on A72: 85, with 128 114). The 7 thresholds of 3 bits fit no registers:
-    they are read for each pixel (512 at 7x7, s8: 49 instead of 61 on A53, 20.5 instead of 26.8 on
-    A72). Of one bit two pixels side by side take up to 5 % longer than one (64 at 56x56, float, on
-    A72), or 27 % less time (128 at 28x28, float, on A76: 32 instead of 44).
+    The next pixels are asked for (64 at 56x56, float, on A53: 670 modelled kcycles, 1329 without).
+    2 bits take 32 channels in order (128 at 28x28, s16, on A53: 153, with 64 198), or of 4 bytes
+    (256 at 14x14, float, on A72: 88, with 128 93). The 7 thresholds of 3 bits fit no registers:
+    they are read for each pixel (512 at 7x7, s8: 49 instead of 60 on A53, 20.5 instead of 25.8 on
+    A72). Of one bit two pixels side by side take up to 6 % longer than one (64 at 56x56, float, on
+    A72), or 19 % less time (128 at 28x28, float, on A76: 36 instead of 45).
     """
     options = space(w, target)["vectors"]
     in_order, wide = target.core == "cortex-a53", w.x in ("f32", "s32")

@@ -2,7 +2,7 @@
 
 Codes are found by halving: plane p of a channel is x >= t_j, where the planes above p say which j:
 a comparison and 2^(planes above) - 1 choices a plane, 1 + 2 + 4 instructions for three bits, where
-comparing with all thresholds takes 7 comparisons, 8 xors, and for floats 4 more narrowings of 7.
+comparing with all thresholds takes 7 comparisons, 8 xors, and for floats 4 more narrowings.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Tile:
 
     They are those from the ``group``-fold of the function's last argument on. Steps from pixel to
     pixel, from plane to plane of y and from level to level of the thresholds are in bytes;
-    ``zeros`` are the bytes of each plane after the channels;
-    with ``ahead`` the next pixels are asked for while these are computed.
+    ``zeros`` are the bytes of each plane after the channels. With ``ahead`` the next pixels are
+    asked for while these are computed.
     """
 
     x: str
@@ -60,29 +60,40 @@ class Tile:
         """Of the pointers x, thresholds, y to a first pixel and channel, and the group's number."""
         f = Function(("x", "thresholds", "y"), ("group",))
         size = SIZES[self.x] * self.group
-        first = {
-            name: f.pointer(f"%{name}", f.value(f"mul i32 %group, {step}"))
-            for name, step in (("x", size), ("thresholds", size), ("y", self.group // 8))
-            if name != "thresholds" or self.per_channel
-        }
-        bounds = first.get("thresholds", "%thresholds")
+        steps = {"x": size, "thresholds": size * self.per_channel, "y": self.group // 8}
+        x, bounds, y = (
+            f.pointer(f"%{name}", f.value(f"mul i32 %group, {step}"))
+            for name, step in steps.items()
+        )
         thresholds = [self._thresholds(f, bounds, *piece) for piece in self.pieces]
-        f.line("  br label %start\nstart:\n  br label %loop\nloop:")
-        f.line(f"  %left = phi i32 [ {self.pixels // self.at_once}, %start ], [ %fewer, %loop ]")
-        for name in ("x", "y"):
-            f.line(f"  %{name}.at = phi ptr [ {first[name]}, %start ], [ %{name}.next, %loop ]")
-        self._advance(f)
-        for pixel in range(self.at_once):
-            for piece, of_piece in zip(self.pieces, thresholds, strict=True):
-                self._piece(f, pixel, *piece, of_piece)
-            self._zeros(f, pixel)
-        f.line("  br i1 %done, label %end, label %loop, !llvm.loop !0\nend:")
+        times, step = self.pixels // self.at_once, self.at_once * self.x_step
+        last = f.pointer(x, (times - 1) * step)
+
+        def body(x: str, y: str, _values: list[str]) -> list[str]:
+            if self.ahead and times > 1:
+                self._ask(f, x, last)
+            for pixel in range(self.at_once):
+                from_x = f.pointer(x, pixel * self.x_step)
+                to_y = f.pointer(y, pixel * self.y_step)
+                for piece, of_piece in zip(self.pieces, thresholds, strict=True):
+                    self._piece(f, from_x, to_y, *piece, of_piece)
+                self._zeros(f, to_y)
+            return []
+
+        f.loop(times, {x: step, y: self.at_once * self.y_step}, [], "", body)
         return f
 
-    def llvm(self) -> str:
-        """The function's module; unrolled by LLVM too, its thresholds would leave the registers."""
-        once = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}\n'
-        return self.function.llvm() + once
+    def _ask(self, f: Function, x: str, last: str) -> None:
+        """Loads from each line of the next pixels, in order.
+
+        LLVM has no order of its own for loads, and a prefetcher follows those that rise.
+        """
+        is_last = f.value(f"icmp eq ptr {x}, {last}")
+        following = f.pointer(x, self.at_once * self.x_step)
+        asked = f.value(f"select i1 {is_last}, ptr {x}, ptr {following}")
+        for pixel in range(self.at_once):
+            for line in range(0, self.channels * SIZES[self.x], _LINE):
+                f.value(f"load volatile i8, ptr {f.pointer(asked, pixel * self.x_step + line)}")
 
     def _thresholds(self, f: Function, base: str, first: int, size: int) -> list[str]:
         """For each level a vector of the piece's thresholds."""
@@ -93,8 +104,7 @@ class Tile:
                 found.append(f.load(f"<{size} x {kind}>", base, at))
             else:
                 one = f.load(kind, base, level * self.level)
-                lane = f.value(f"insertelement <1 x {kind}> poison, {kind} {one}, i32 0")
-                found.append(f.shuffle(lane, kind, 1, [0] * size))
+                found.append(f.splat(kind, size, one))
         return [self._comparable(f, vector, size) for vector in found]
 
     @property
@@ -115,9 +125,9 @@ class Tile:
         flips = f.value(f"and {kind} {sign}, splat (i32 {0x7FFFFFFF})")
         return f.value(f"xor {kind} {bits}, {flips}")
 
-    def _loaded(self, f: Function, at: int, size: int) -> str:
+    def _loaded(self, f: Function, x: str, at: int, size: int) -> str:
         """x, of which a NaN is below every threshold or not comparable."""
-        value = f.load(f"<{size} x {TYPES[self.x]}>", "%x.at", at)
+        value = f.load(f"<{size} x {TYPES[self.x]}>", x, at)
         if not self._by_integers:
             return value
         value, kind = self._comparable(f, value, size), f"<{size} x i32>"
@@ -125,9 +135,11 @@ class Tile:
         least = f"{kind} splat (i32 {-(1 << 31)})"
         return f.value(f"select <{size} x i1> {number}, {kind} {value}, {least}")
 
-    def _piece(self, f: Function, pixel: int, first: int, size: int, thresholds: list[str]) -> None:
+    def _piece(
+        self, f: Function, x: str, y: str, first: int, size: int, thresholds: list[str]
+    ) -> None:
         """Loads a piece's x, stores its bytes of each plane."""
-        value = self._loaded(f, pixel * self.x_step + first * SIZES[self.x], size)
+        value = self._loaded(f, x, first * SIZES[self.x], size)
         kind = f"<{size} x {'i32' if self._by_integers else TYPES[self.x]}>"
         compare = "fcmp oge" if "float" in kind else "icmp sge"
         above: list[str] = []  # the planes from the highest on
@@ -140,10 +152,9 @@ class Tile:
                     for less, more in pairs
                 ]
             above.append(f.value(f"{compare} {kind} {value}, {options[0]}"))
-            at = pixel * self.y_step + plane * self.plane + first // 8
-            self._store(f, above[-1], size, at)
+            self._store(f, above[-1], size, f.pointer(y, plane * self.plane + first // 8))
 
-    def _store(self, f: Function, met: str, size: int, at: int) -> None:
+    def _store(self, f: Function, met: str, size: int, y: str) -> None:
         """A plane's bits, of whole masks or fewer than one's."""
         wide = f.value(f"sext <{size} x i1> {met} to <{size} x i8>")
         if size < LANES:
@@ -153,25 +164,10 @@ class Tile:
         else:
             masks = [f.lanes(wide, "i8", size, start, LANES) for start in range(0, size, LANES)]
         packed = mask_bytes(f, masks, self.isa)
-        f.store_bytes(packed, 2 * len(masks), -(-size // 8), "%y.at", at)
+        f.store_bytes(packed, 2 * len(masks), -(-size // 8), y)
 
-    def _advance(self, f: Function) -> None:
-        """Where the next pixels are, and loads from each of their lines in order.
-
-        LLVM has no order of its own for loads, and a prefetcher follows those that rise.
-        """
-        for name, step in (("x", self.x_step), ("y", self.y_step)):
-            f.line(f"  %{name}.next = getelementptr i8, ptr %{name}.at, i32 {self.at_once * step}")
-        f.line("  %fewer = add i32 %left, -1\n  %done = icmp eq i32 %fewer, 0")
-        if self.ahead:
-            f.line("  %x.ask = select i1 %done, ptr %x.at, ptr %x.next")
-            for pixel in range(self.at_once):
-                for line in range(0, self.channels * SIZES[self.x], _LINE):
-                    place = f.pointer("%x.ask", pixel * self.x_step + line)
-                    f.value(f"load volatile i8, ptr {place}")
-
-    def _zeros(self, f: Function, pixel: int) -> None:
+    def _zeros(self, f: Function, y: str) -> None:
         """The bytes of each plane that have no channel."""
         for plane in range(self.bits if self.zeros else 0):
-            at = pixel * self.y_step + plane * self.plane + -(-self.channels // 8)
-            f.store(f"<{self.zeros} x i8>", "zeroinitializer", "%y.at", at)
+            at = plane * self.plane + -(-self.channels // 8)
+            f.store(f"<{self.zeros} x i8>", "zeroinitializer", y, at)

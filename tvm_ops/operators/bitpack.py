@@ -239,7 +239,7 @@ def compute(w: Workload, knobs: dict[str, Any]) -> Any:
             )]  # fmt: skip
 
             def call(tile: Tile, group: Any) -> None:
-                with T.attr(y.data, "pragma_import_llvm", tile.llvm()):
+                with T.attr(y.data, "pragma_import_llvm", tile.function.llvm()):
                     T.evaluate(tirx.call_extern("int32", tile.function.name, *given, group))
 
             with T.serial(0, groups) as group:
