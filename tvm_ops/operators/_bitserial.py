@@ -82,10 +82,9 @@ class FewBitWorkload(FewBits):
         )
         per_group = self.ci // self.groups
         if per_group % GROUP:
-            first = (self.groups - 1) * per_group if self.groups > 1 else 0
             raise InputError(
                 f"workload {self.shape_key}: {per_group} input channels of a group are no multiple "
-                f"of {GROUP}; the last group begins with channel {first}"
+                f"of {GROUP}: channel {per_group // GROUP * GROUP} begins what is no whole word"
             )
 
     @property

@@ -1,0 +1,110 @@
+"""Few-bit tiles: chunks cover all of K once, their assembly computes and reads what it should."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.bits_machine import PAGE, Machine
+from tvm_ops.operators._bitserial_asm import HALVES, Assembly
+from tvm_ops.operators._bitserial_chunk import STEP, Chunk, Registers
+from tvm_ops.operators._bitserial_in_order import InOrder
+from tvm_ops.operators._bitserial_tiled import Tiled
+from tvm_ops.operators.bitserial_conv2d import WORKLOADS, Workload
+
+
+def chunk(
+    pixels: int, rows: int, run: int, duplicated: bool = False, shared: bool = False
+) -> Chunk:
+    """``rows`` of ``run`` steps each, three words of x from the end of one to the next's start."""
+    size = 16 if duplicated else 8
+    if shared:
+        offsets = [s * pixels * size for s in range(rows * run)]
+    else:
+        offsets = [(r * (run + 3) + i) * size for r in range(rows) for i in range(run)]
+    return Chunk(pixels, tuple(offsets), shared, duplicated)
+
+
+SHAPES = [(1, 1), (1, 7), (3, 5), (1, 16), (3, 6), (1, 31)]
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("rows", "run"), SHAPES)
+@pytest.mark.parametrize(
+    ("duplicated", "shared", "in_order"),
+    [(False, False, True), (False, True, True), (True, False, False), (False, True, False)],
+)
+@pytest.mark.parametrize("fill", ["random", "all differ"])
+def test_assembly_counts(
+    pixels: int, rows: int, run: int, duplicated: bool, shared: bool, in_order: bool, fill: str
+) -> None:
+    """Of x and weights that are no byte longer than needed, also where all sums are the largest."""
+    c = chunk(pixels, rows, run, duplicated, shared)
+    rng = np.random.default_rng(pixels)
+    words = (c.offsets[-1] + c.size * (pixels if shared else 1)) // c.size
+    if fill == "random":
+        x = rng.integers(0, 256, (c.pointers, words, 8), np.uint8)
+        weights = rng.integers(0, 256, (c.steps, 8, 8), np.uint8)
+    else:
+        x = np.zeros((c.pointers, words, 8), np.uint8)
+        weights = np.full((c.steps, 8, 8), 255, np.uint8)
+    stored = np.repeat(x, 2, axis=1) if duplicated else x
+    names = {f"${pixels + i}": i * PAGE for i in range(c.pointers)}
+    names[f"${pixels + 2 * c.pointers}"] = c.pointers * PAGE
+    machine = Machine([*(a.reshape(-1) for a in stored), weights.reshape(-1)], names)
+    assembly = Assembly(c, in_order)
+    machine.run(list(assembly.lines()))
+    for p in range(pixels):
+        places = [c.word(s, p) for s in range(c.steps)]
+        of_pixel = np.stack([x[pointer, offset // c.size] for pointer, offset in places])
+        expected = np.bitwise_count(of_pixel[:, None, :] ^ weights).sum(axis=(0, 2), dtype=np.int64)
+        found = machine.v[assembly.registers.sums(p)].view(np.uint16)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_in_order_has_the_same_instructions_in_few_more_cycles() -> None:
+    """Limits: one 128-bit instruction a cycle and (8 + P) / 2 for a step's loads."""
+    for pixels in (3, 4, 5):
+        c = chunk(pixels, 3, 6)
+        registers = Registers(c)
+        operations = list(registers.operations())
+        schedule = InOrder(Assembly(c, True), registers.first_loads, operations, HALVES)
+        texts = {o.text for o in operations}
+        order = [line for line in schedule.lines if line in texts]
+        assert order == [o.text for o in operations]
+        least = len(operations) + (c.steps - 1) * (8 + pixels) / 2
+        assert schedule.cycle <= 1.03 * least + 10
+
+
+def test_registers_suffice_up_to_five_pixels() -> None:
+    assert Registers(chunk(5, 1, 3)).count == 32
+    assert not Assembly(chunk(6, 1, 3), False).fits
+
+
+@pytest.mark.parametrize("x", ["padded", "im2col"])
+def test_chunks_cover_all_positions_once(x: str) -> None:
+    for w in [w for w in WORKLOADS if w.cut]:
+        knobs = {"sketch": "intrinsics", "pixels": 1, "x": x, "duplicated": False, "isa": "armv7"}
+        t = Tiled.of(w, knobs)
+        assert t.steps <= 31
+        read = [(part.weights, part.x + o) for part in t.parts for o in t.chunk.offsets]
+        assert len(set(read)) == len(read)
+        chunks = t.row_parts * t.blocks
+        assert len(t.parts) == w.a_bits * w.w_bits * chunks
+        assert {part.weights for part in t.parts} == {
+            i * t.steps * STEP for i in range(w.w_bits * chunks)
+        }
+        assert chunks * t.steps >= w.kernel[0] * w.kernel[1] * w.group_words
+        assert {part.shift for part in t.parts} == set(range(w.a_bits + w.w_bits - 1))
+
+
+def test_chunks_of_resnet_waste_nothing() -> None:
+    for channels, size, cut in [
+        (64, 56, (3, 1)),
+        (128, 28, (3, 2)),
+        (256, 14, (3, 2)),
+        (512, 7, (1, 8)),
+    ]:
+        w = Workload(1, channels, size, size, channels)
+        assert w.cut == cut
+        assert w.group_words % cut[1] == 0
