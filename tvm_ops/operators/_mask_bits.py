@@ -14,7 +14,7 @@ from tvm_ops.operators._llvm_function import Function
 
 LANES = 16
 MASK = f"<{LANES} x i8>"
-_OWN_BITS = "<" + ", ".join(f"i8 {1 << (i % 8)}" for i in range(LANES)) + ">"
+OWN_BITS = "<" + ", ".join(f"i8 {1 << (i % 8)}" for i in range(LANES)) + ">"
 _PAIRWISE = {"aarch64": ("llvm.aarch64.neon.addp", 16), "armv7": ("llvm.arm.neon.vpadd", 8)}
 
 
@@ -22,7 +22,7 @@ def mask_bytes(f: Function, masks: list[str], isa: str) -> str:
     """The bits of the masks, whose number is a power of two: <2 x number x i8>."""
     if isa not in _PAIRWISE:
         return _moved_masks(f, masks)
-    own = [f.value(f"and {MASK} {mask}, {_OWN_BITS}") for mask in masks]
+    own = [f.value(f"and {MASK} {mask}, {OWN_BITS}") for mask in masks]
     name, lanes = _PAIRWISE[isa]
     if lanes < LANES:
         own = [f.lanes(v, "i8", LANES, start, lanes) for v in own for start in range(0, 16, lanes)]
