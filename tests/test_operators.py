@@ -145,6 +145,7 @@ THREADED_SHAPES = {  # others: a convolution
     "packed_max_pool2d": "n1_h56_w56_c512_k3_s1_p1_a1-u64",
     "packed_add": "n1_h56_w56_c512_a1_bipolar_thr1-u64",
     "packed_concat": "n1_h56_w56_c256x256_a1-u64",
+    "packed_global_avg_pool": "n1_h40_w40_c512_a1_bipolar-u64",
     "fused_glue": "n1_h56_w56_c64_thr1-s16u64",
     "bitpack": "n1_h24_w24_c70_a2_channel-f32u32",
 }

@@ -97,6 +97,11 @@ class Function:
             length *= 2
         return values[0]
 
+    def interleave(self, a: str, b: str, element: str, length: int) -> str:
+        """Lanes of two vectors by turns."""
+        lanes = [i + length * second for i in range(length) for second in (0, 1)]
+        return self._shuffle(a, b, element, length, lanes)
+
     def splat(self, element: str, lanes: int, value: str) -> str:
         """A vector with ``value`` in all lanes."""
         kind = f"<{lanes} x {element}>"
