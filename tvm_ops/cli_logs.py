@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from tvm_ops.cli_output import check_output, print_table, write_json
 from tvm_ops.cli_tasks import logs_of
@@ -19,7 +20,7 @@ def import_log(arguments: Namespace) -> int:
     from tvm_ops.tuning import log
 
     target = get_target(arguments.target) if arguments.target else None
-    result = read(arguments.file, arguments.logs or log.ROOT, target)
+    result = read(arguments.file, arguments.logs or log.ROOT, target, _shown)
     for why in result.refused:
         print(f"tvm-ops: refused: {why}", file=sys.stderr)
     rows = [
@@ -40,6 +41,16 @@ def import_log(arguments: Namespace) -> int:
         print(f"refused: {len(result.refused)} lines")
     write_json(arguments.json, {"logs": rows, "refused": result.refused})
     return 1 if result.refused else 0
+
+
+def _shown(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """With a bar on a terminal: ten thousand lines take some seconds."""
+    if not sys.stdout.isatty():
+        yield from lines
+        return
+    from rich.progress import track
+
+    yield from track(lines, "reading", transient=True)
 
 
 def export_log(arguments: Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,16 +25,26 @@ class Imported:
     """One line each, ``FILE:LINE: why``."""
 
 
-def import_log(path: Path, logs: Path, target: Target | None = None) -> Imported:
+Places = Iterable[tuple[str, str]]
+"""Lines and their places."""
+
+
+def import_log(
+    path: Path,
+    logs: Path,
+    target: Target | None = None,
+    shown: Callable[[Sequence[tuple[str, str]]], Places] = lambda lines: lines,
+) -> Imported:
     """Append the records of AutoTVM's log ``path`` to those under ``logs``, but what these have.
 
     ``target``: for which they are candidates; None: each for the board of ours that its model
-    names. A line that does not map is refused, with why, and the others are read. Raises
-    ``InputError`` for a file that is no text, or one of our logs that cannot be read.
+    names. A line that does not map is refused, with why, and the others are read. ``shown`` gives
+    the lines back one by one, to show how far it is. Raises ``InputError`` for a file that is no
+    text, or one of our logs that cannot be read.
     """
     result = Imported()
     of_log: dict[Path, list[Record]] = {}
-    for line, where in read_lines(path):
+    for line, where in shown(read_lines(path)):
         try:
             record, operator = _record(parse_line(line, where), where, target)
         except InputError as error:

@@ -6,13 +6,14 @@ A split of two parts is a knob with the inner one, an order or an annotation one
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tvm_ops.errors import InputError
 from tvm_ops.targets import Target
 from tvm_ops.task import Knobs, Task, parse_task
 from tvm_ops.template import get_schedule
-from tvm_ops.tuning.space import check_knobs
+from tvm_ops.tuning.space import Space, check_knobs
 
 Entity = dict[str, tuple[str, Any]]
 
@@ -66,12 +67,11 @@ def from_autotvm(
     else:
         found = _find(template, key)
         task = Task(found.operator, _workload(found, args), target)
-        if found.sketch not in get_schedule(task.operator).space(task.workload, target):
+        if found.sketch not in _space(task):
             raise InputError(f"{task.key} has no sketch '{found.sketch}', which is for one image")
         knobs = {"sketch": found.sketch, **_knobs(found, task, entity)}
-    check = get_schedule(task.operator)
-    check_knobs(check.space(task.workload, target), knobs, task.key)
-    if not check.legal(task.workload, target, knobs):
+    check_knobs(_space(task), knobs, task.key)
+    if not get_schedule(task.operator).legal(task.workload, target, knobs):
         raise InputError(f"{task.key}: too much unrolled code, or too long vectors, for the sketch")
     return task, knobs
 
@@ -92,6 +92,12 @@ def to_autotvm(task: Task, knobs: Knobs) -> tuple[str, list[Any], Entity, int]:
             return template.name, _args(task.workload), entity, _index(template, task, knobs)
     entity = {name: ("ot", value) for name, value in knobs.items()}
     return _OWN + task.operator, [task.key], entity, -1
+
+
+@lru_cache(maxsize=512)  # a log has many records of a workload; a space takes half a millisecond
+def _space(task: Task) -> Space:
+    space: Space = get_schedule(task.operator).space(task.workload, task.target)
+    return space
 
 
 def _own_task(template: str, args: list[Any], target: Target) -> Task:
@@ -201,7 +207,7 @@ def _value(kind: str, knob: Any, extent: int | None) -> list[Any]:
 
 def _index(template: Template, task: Task, knobs: Knobs) -> int:
     """AutoTVM's number of a configuration: the first knob's option counts most often."""
-    space = get_schedule(task.operator).space(task.workload, task.target)[template.sketch]
+    space = _space(task)[template.sketch]
     index, step = 0, 1
     for name in template.kinds:
         index += step * space[name].index(knobs[name])

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from types import ModuleType
 
 from tvm_ops.errors import InputError
@@ -37,6 +38,7 @@ def operator_names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
+@cache  # a folder that is listed for every line of a log takes most of the time
 def get_operator(name: str) -> ModuleType:
     """The operator's module; raises ``InputError`` naming the known ones."""
     if name not in operator_names():
