@@ -18,12 +18,14 @@ from tvm_ops.autotvm.templates import from_autotvm, to_autotvm
 from tvm_ops.errors import InputError, UntunedWarning
 from tvm_ops.targets import get_target
 from tvm_ops.task import Knobs, parse_task
-from tvm_ops.template import default_knobs
+from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log
 from tvm_ops.tuning.log import best, new_record, read_log
 from tvm_ops.tuning.measure import Measurer
 from tvm_ops.tuning.nearest import best_knobs, imported_knobs
 from tvm_ops.tuning.session import tune
+from tvm_ops.tuning.setting import Setting
+from tvm_ops.tuning.transfer import transfer
 
 TOPHUB = ROOT.parent / "shared/data/tophub-arm-cpu.jsonl"
 RPI3 = get_target("rpi3")
@@ -189,6 +191,22 @@ def test_a_search_begins_with_imported_knobs_and_learns_its_own_times(tmp_path: 
     assert all(r.board == "modelled" for r in ours) and len(ours) == progress.measured == 3
     assert progress.best and progress.best.cycles and progress.best.cost == best(ours).cost
     assert tune(task, trials=3, logs=logs).measured == 0
+
+
+def test_a_cost_model_learns_nothing_from_imported_records_and_all_after_them(
+    tmp_path: Path,
+) -> None:
+    import_rows(tmp_path, lines.CONV)
+    logs = tmp_path / "logs"
+    task = parse_task("conv2d", lines.CONV_KEY, RPI3)
+    setting = Setting(task, "modelled")
+    space = get_schedule("conv2d").space(task.workload, RPI3)
+    assert transfer(setting, space, logs) == []
+    other = parse_task("conv2d", lines.CONV_KEY.replace("co8", "co16"), RPI3)
+    own = new_record(other, default_knobs(other), "modelled", seconds=[1e-3], max_error=0.0)
+    log.append(log.log_path(logs, "rpi3", "conv2d"), [own])
+    (group,) = transfer(setting, space, logs)
+    assert other.key in group.name and len(group.costs) == 1
 
 
 def test_the_report_has_no_trials_of_others(tmp_path: Path) -> None:

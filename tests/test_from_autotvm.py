@@ -23,8 +23,8 @@ SECTIONS = {
 }
 NAMES = [
     "template", "define_split", "define_knob", "define_reorder", "define_annotate", "XGBTuner",
-    "LocalBuilder", "LocalRunner", "RPCRunner", "callbacks", "apply_history_best", "pick_best",
-    "load_history",
+    "GATuner", "RandomTuner", "GridSearchTuner", "early_stopping", "LocalBuilder", "LocalRunner",
+    "RPCRunner", "callbacks", "apply_history_best", "pick_best", "load_history",
 ]  # fmt: skip
 
 
@@ -55,11 +55,12 @@ def test_the_examples_run(
     finally:
         signal.signal(signal.SIGINT, interrupt)
     printed = capsys.readouterr().out
-    assert "16 of 16, best " in printed
+    assert "10 of 10, best " in printed
     assert names["chosen"] == names["record"].knobs and names["record"].board == "modelled"
     templates = [json.loads(text)["input"][1] for text in Path("best.log").read_text().splitlines()]
     assert "conv2d_nchw_spatial_pack.arm_cpu" in templates  # the imported one, of its board
     trials = [json.loads(text) for text in Path("logs/rpi4/conv2d.jsonl").read_text().splitlines()]
+    assert 3 < len(Path("early/rpi4/conv2d.jsonl").read_text().splitlines()) < 1000
     imported, _default, first, *_ = [r for r in trials if r["task"].endswith("_none-f32")]
     assert (imported["board"], first["board"]) == ("autotvm:bcm2837", "modelled")
     assert imported["knobs"] == first["knobs"]

@@ -82,7 +82,8 @@ def _before(setting: Setting, target: str, logs: Path) -> Iterator[Record]:
     records = read_log(log_path(logs, target, setting.task.operator))
     if target != setting.task.target.name:
         return iter(records)
-    return takewhile(lambda record: record.task != setting.task.key, records)
+    # Imported records are no trials: a session that begins with them has not begun before.
+    return takewhile(lambda r: r.imported or r.task != setting.task.key, records)
 
 
 def _group(
