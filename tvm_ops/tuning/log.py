@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,14 @@ def read_task(path: Path, task: Task) -> list[Record]:
             check_knobs(space, record.knobs, where)
             records.append(record)
     return records
+
+
+def before_own(records: Iterable[Record], task: str) -> Iterator[Record]:
+    """The records up to the first trial of that task's key: what its tuning began with.
+
+    Imported records are no trials.
+    """
+    return takewhile(lambda record: record.task != task or record.imported, records)
 
 
 def append(path: Path, records: Iterable[Record]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from tvm_ops.errors import InputError, UntunedWarning
 from tvm_ops.task import Knobs, Task, parse_task
 from tvm_ops.template import default_knobs, get_schedule
-from tvm_ops.tuning.log import Record, best, log_path, read_log, read_task
+from tvm_ops.tuning.log import Record, before_own, best, log_path, read_log, read_task
 from tvm_ops.tuning.space import knobs_id
 
 # Other loops, and often other sketches; between such workloads there is nothing to learn.
@@ -42,13 +42,15 @@ def distance(a: Any, b: Any) -> float:
     return total
 
 
-def neighbours(task: Task, logs: Path) -> list[Record]:
+def neighbours(task: Task, logs: Path, *, at_start: bool = False) -> list[Record]:
     """The best records of the tuned workloads that resemble the task, the nearest first.
 
-    Raises ``InputError`` for a log that cannot be read.
+    ``at_start``: as they were when the task's own tuning began. Raises ``InputError`` for a log
+    that cannot be read.
     """
     of_task: dict[tuple[str, str], list[Record]] = {}
-    for record in _records(task, logs):
+    records = _records(task, logs)
+    for record in before_own(records, task.key) if at_start else records:
         if record.task != task.key:
             of_task.setdefault((record.task, ""), []).append(record)
     return _by_distance(task, {key: best(records) for key, records in of_task.items()})
@@ -96,11 +98,13 @@ def _same_sum(task: Task, record: Record) -> bool:
 
 
 def nearest_knobs(task: Task, logs: Path, n: int) -> list[Knobs]:
-    """The knobs of the up to ``n`` nearest tuned workloads whose knobs the task can have.
+    """The knobs of the up to ``n`` nearest workloads whose knobs the task can have.
 
-    All different; raises ``InputError`` for a log that cannot be read.
+    Those that were tuned before it, so that a session which goes on begins as it began. All
+    different; raises ``InputError`` for a log that cannot be read.
     """
-    return [knobs for knobs, _record in _adapted(task, neighbours(task, logs), n)]
+    found = neighbours(task, logs, at_start=True)
+    return [knobs for knobs, _record in _adapted(task, found, n)]
 
 
 def imported_knobs(task: Task, logs: Path, n: int) -> list[Knobs]:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from tvm_ops.errors import InputError
 from tvm_ops.targets import NAMES, get_target
 from tvm_ops.task import parse_task
 from tvm_ops.tuning.features import knob_row, task_row
-from tvm_ops.tuning.log import Record, log_path, read_log
+from tvm_ops.tuning.log import Record, before_own, log_path, read_log
 from tvm_ops.tuning.nearest import distance
 from tvm_ops.tuning.setting import Setting
 from tvm_ops.tuning.slices import sliced
@@ -82,8 +81,7 @@ def _before(setting: Setting, target: str, logs: Path) -> Iterator[Record]:
     records = read_log(log_path(logs, target, setting.task.operator))
     if target != setting.task.target.name:
         return iter(records)
-    # Imported records are no trials: a session that begins with them has not begun before.
-    return takewhile(lambda r: r.imported or r.task != setting.task.key, records)
+    return before_own(records, setting.task.key)
 
 
 def _group(
