@@ -17,10 +17,13 @@ def board(name: str) -> str:
     from tvm_ops.boards.address import is_address
     from tvm_ops.boards.configured import configured_boards
 
-    if is_address(name):
-        resolve(name)
-        return name
-    return known_name("board", name, [*BOARDS, *configured_boards()])
+    try:
+        if is_address(name):
+            resolve(name)
+            return name
+        return known_name("board", name, [*BOARDS, *configured_boards()])
+    except InputError as error:  # of which argparse would swallow the text
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def board_spec(boards: list[str], exec_prefix: str | None, insecure: bool) -> str | None:

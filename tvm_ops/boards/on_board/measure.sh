@@ -10,7 +10,7 @@ shift 5
 umask 077
 folder= child= watcher=
 finish() {
-    trap '' HUP INT TERM
+    trap '' HUP INT PIPE TERM
     [ -z "$child" ] || kill -KILL "-$child" "$child" 2>/dev/null
     if [ -s "$folder/governors" ]; then
         while read -r file governor; do put "$file" "$governor"; done <"$folder/governors"
@@ -19,7 +19,7 @@ finish() {
     [ -z "$folder" ] || rm -rf "$folder"
 }
 trap finish EXIT
-trap 'exit 143' HUP INT TERM
+trap 'exit 143' HUP INT PIPE TERM
 
 exec 3<&0 </dev/null
 open_lock
