@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sound_bundles import entries, sound_bundle, weights_of
@@ -231,14 +232,13 @@ def test_signing_from_the_command_line(signed, run_cli, refused, tmp_path: Path)
     assert "goes with --require-signature" in refused("run", "b.tar.gz", *required[1:])
 
 
-def test_the_bundle_is_what_was_checked(bundles, tmp_path: Path) -> None:
+def test_an_old_board_is_refused(bundles, tmp_path: Path, monkeypatch) -> None:
     """An old glibc on the board is found before anything is copied."""
     from tvm_ops.boards.ssh import SshBoard
 
     bundle = open_bundle(bundles["one"], tmp_path / "bundle")
     board = SshBoard(bundle.target, parse_address("ssh:old"))
-    probe = type("Probe", (), {"glibc": "2.28"})()
-    board.__dict__["probe"] = probe
+    monkeypatch.setattr(board, "_probe", SimpleNamespace(glibc="2.28"))
     with pytest.raises(InputError, match=r"its glibc is 2\.28, the bundle needs 2\.34"):
         board.check_glibc("2.34")
     board.check_glibc("2.17")

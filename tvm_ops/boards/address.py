@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote
 
 from tvm_ops.errors import InputError
 
+TURN_TIMEOUT = 600.0  # seconds: the runs of ten that are before, or the pauses of a hot board
 FORMS = {"ssh": "ssh:[USER@]HOST[:PORT]", "rpc": "rpc:KEY@HOST:PORT"}
 
 # Nothing that starts with a dash: ssh would take it for an option.
@@ -103,6 +104,11 @@ def split_words(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text))
     except ValueError as error:
         raise InputError(f"exec prefix '{text}': {str(error).lower()}") from None
+
+
+def turn_timeout(spec: str) -> float:
+    """Seconds that a trial may wait for its turn on boards elsewhere, which others use too."""
+    return TURN_TIMEOUT if any(map(is_address, spec.split(","))) else 0.0
 
 
 def board_names(spec: str) -> list[str]:

@@ -6,7 +6,6 @@ import io
 import tarfile
 import time
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from pathlib import Path
 
 from tvm_ops.boards.address import Address
@@ -41,6 +40,7 @@ class SshBoard(Board):
     def __init__(self, target: Target, address: Address) -> None:
         super().__init__(target)
         self.address, self.name = address, address.name
+        self._probe: Probe | None = None
 
     @property
     def spec(self) -> str:
@@ -52,15 +52,20 @@ class SshBoard(Board):
         parts = [f"{self.name}, wall clock"]
         if self.address.exec_prefix:
             parts.append(f"under {self.address.exec_prefix[0]}")
-        if "probe" in vars(self):
-            parts.append(self.probe.clock)
+        if self._probe:
+            parts.append(self._probe.clock)
         return ", ".join(parts)
 
-    @cached_property
+    @property
     def probe(self) -> Probe:
         """What the board says of itself; raises ``InputError`` if it cannot be used."""
+        if self._probe is None:
+            self._probe = self._ask(keep=False)
+        return self._probe
+
+    def _ask(self, keep: bool) -> Probe:
         try:
-            probe = probe_board(self.address)
+            probe = probe_board(self.address, keep)
             probe.check(self.target, emulated=bool(self.address.exec_prefix))
         except BoardGone as error:
             raise InputError(f"board {error}") from None
@@ -70,7 +75,7 @@ class SshBoard(Board):
 
     def connect(self) -> None:
         """Asks the board what it is; the connection stays for those who come."""
-        _ = self.probe
+        self._probe = self._ask(keep=True)
 
     def check_glibc(self, needed: str) -> None:
         """Raises ``InputError`` where the board's C library is older than a bundle's programs."""
@@ -90,7 +95,7 @@ class SshBoard(Board):
                     return measured
                 time.sleep(pause)
         except (BoardGone, InputError) as error:
-            return Measured(Finished(1, "", "", False), error=f"board: {error}")
+            return Measured(Finished(1, "", "", False), error=str(error))
         raise AssertionError
 
     def _measure(self, call: Call, timeout: float) -> Measured:
@@ -135,9 +140,13 @@ class SshBoard(Board):
         return Measured(finished)
 
 
-def probe_board(address: Address) -> Probe:
-    """Ask the board what it is and how it is; raises ``BoardGone`` and ``InputError``."""
-    answer = run_script(address, script("condition", "probe"), address.exec_prefix[:1], timeout=30)
+def probe_board(address: Address, keep: bool = False) -> Probe:
+    """Ask the board what it is and how it is; raises ``BoardGone`` and ``InputError``.
+
+    With ``keep`` the connection stays, and all that follows goes over it.
+    """
+    text = script("condition", "probe")
+    answer = run_script(address, text, address.exec_prefix[:1], timeout=30, keep=keep)
     if answer.exit_code:
         raise InputError(answer.stderr.strip().splitlines()[-1] if answer.stderr else "no shell")
     probe = Probe.of(read_facts(answer.stdout.decode(errors="replace")))

@@ -26,7 +26,7 @@ SSH_FAILED = 255  # exit code of ssh itself
 
 _OPTIONS = (
     "BatchMode=yes", f"ConnectTimeout={CONNECT_TIMEOUT}", "ServerAliveInterval=5",
-    "ServerAliveCountMax=3", "ControlMaster=auto", "ControlPersist=120", "LogLevel=ERROR",
+    "ServerAliveCountMax=3", "ControlPersist=300", "LogLevel=ERROR",
     "ForwardAgent=no", "ForwardX11=no", "RequestTTY=no", "RemoteCommand=none",
 )  # fmt: skip
 
@@ -66,10 +66,13 @@ def script(*names: str) -> str:
 
 
 def run_script(
-    address: Address, text: str, arguments: Sequence[str], timeout: float = 60.0
+    address: Address, text: str, arguments: Sequence[str], timeout: float = 60.0, keep: bool = False
 ) -> Answer:
-    """Run a shell script on the board, without input. Raises ``BoardGone``, ``InputError``."""
-    return Exchange(address, text, arguments).finish(timeout)
+    """Run a shell script on the board, without input. Raises ``BoardGone``, ``InputError``.
+
+    With ``keep`` the connection stays, for others to use: a child of this process for its life.
+    """
+    return Exchange(address, text, arguments, keep).finish(timeout)
 
 
 class Exchange:
@@ -78,12 +81,14 @@ class Exchange:
     A context manager: leaving it closes the script's input, by which the script knows the end.
     """
 
-    def __init__(self, address: Address, text: str, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, address: Address, text: str, arguments: Sequence[str], keep: bool = False
+    ) -> None:
         self._address = address
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         remote = shlex.join(["sh", "-c", text, "tvm_ops", *arguments])
         self._process = subprocess.Popen(
-            [*command(address), remote],
+            [*command(address, keep), remote],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,  # a file: a connection that is kept would hold a pipe open
@@ -135,13 +140,15 @@ class Exchange:
         return Answer(code, output, complaints)
 
 
-def command(address: Address) -> list[str]:
+def command(address: Address, keep: bool = False) -> list[str]:
     """The client up to the remote command. ``$TVM_OPS_SSH`` names another one, with options."""
     words = shlex.split(os.environ.get("TVM_OPS_SSH") or "ssh")
     if not words or shutil.which(words[0]) is None:
         name = words[0] if words else "ssh"
         raise InputError(f"{name} is not installed; apt-get install openssh-client")
     options = [part for option in _OPTIONS for part in ("-o", option)]
+    # Whoever does not keep a connection uses one that is there: a worker's would end with it.
+    options += ["-o", f"ControlMaster={'auto' if keep else 'no'}"]
     options += ["-o", f"ControlPath={_control_folder()}/%C"]
     options += ["-p", str(address.port)] if address.port else []
     options += ["-l", address.user] if address.user else []

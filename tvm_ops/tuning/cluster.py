@@ -22,6 +22,7 @@ from typing import Any
 
 import schedules
 import tvm_ops
+from tvm_ops.boards.address import turn_timeout
 from tvm_ops.errors import InputError
 from tvm_ops.task import Knobs
 from tvm_ops.tuning.measure import ENVIRONMENT, Outcome
@@ -100,7 +101,7 @@ class ClusterPool:
                 outcome.set_result(_environment(f"{words}; dask worker --resources says so"))
                 return outcome
             job["setting"], needed = replace(setting, board=board).to_json(), {board: 1}
-        timeout = BUILD_TIMEOUT + setting.timeout
+        timeout = BUILD_TIMEOUT + setting.timeout + turn_timeout(setting.board)
         try:
             running = self._client.submit(
                 measure_here, job, timeout, fingerprint(), resources=needed, pure=False

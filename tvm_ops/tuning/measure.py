@@ -129,8 +129,6 @@ class Measurer:
         """What the run is worth: its error if it failed, or computed something else than numpy."""
         if result.cut_off:
             return Outcome([], error=f"cut off: past {cycle_limit} cycles")
-        if result.board_failed:
-            return Outcome([], error=f"environment: {result.error}")
         if result.error:
             kind = ENVIRONMENT if result.board_failed else "run"
             return Outcome([], error=f"{kind}: {result.error}")

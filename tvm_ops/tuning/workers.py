@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 import tvm_ops
+from tvm_ops.boards.address import turn_timeout
 from tvm_ops.task import Knobs
 from tvm_ops.tuning.measure import ENVIRONMENT, Outcome
 from tvm_ops.tuning.setting import Setting
@@ -141,7 +142,8 @@ class WorkerPool:
     def submit(self, setting: Setting, knobs: Knobs, cycle_limit: int | None) -> Future[Outcome]:
         """Have a candidate measured; first come, first served."""
         job = {"setting": setting.to_json(), "knobs": knobs, "cycle_limit": cycle_limit}
-        return self._threads.submit(self._call, job, BUILD_TIMEOUT + setting.timeout)
+        timeout = BUILD_TIMEOUT + setting.timeout + turn_timeout(setting.board)
+        return self._threads.submit(self._call, job, timeout)
 
     def _call(self, job: dict[str, Any], timeout: float) -> Outcome:
         worker = self._idle.get()
