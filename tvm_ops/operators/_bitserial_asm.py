@@ -14,7 +14,7 @@ from tvm_ops.operators._bitserial_in_order import InOrder
 from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._neon_registers import constant
 
-SKIP = "x17"
+SKIPS = ("x17", "x16")  # moves of x to another row, to another plane
 HALVES = tuple(f"x{i}" for i in range(8, 16))  # words of weights on their way, in order
 MAX_OFFSET = 65520  # bytes: the immediate of a 16-byte load
 
@@ -32,7 +32,12 @@ class Assembly:
             return False
         if self.chunk.duplicated:
             return all(o % 16 == 0 and o <= MAX_OFFSET for o in self._sequence(0))
-        return len({m for m in self._moves(0) if m != WORD}) <= 1
+        return len(self._skips) <= len(SKIPS)
+
+    @property
+    def _skips(self) -> list[int]:
+        """Moves of x of more than a word; ``SKIPS`` have them."""
+        return list(dict.fromkeys(m for m in self._moves(0) if m != WORD))
 
     def _sequence(self, pointer: int) -> list[int]:
         """Offsets of the words that are read through a pointer, in order."""
@@ -47,13 +52,15 @@ class Assembly:
     def call(self, f: Function, pointers: list[str], weights: str) -> list[str]:
         """Calls it: the chunk's sums of each pixel, <8 x i16>."""
         c = self.chunk
+        if not c.duplicated:  # read by moving on
+            pointers = [f.pointer(pointer, self._sequence(0)[0]) for pointer in pointers]
         results = ", ".join(["<8 x i16>"] * c.pixels + ["ptr"] * c.pointers)
         outs = [f"=&{{v{self.registers.sums(p)}}}" for p in range(c.pixels)]
         outs += ["=&r"] * c.pointers  # pointers of x are moved on
         ties = [str(c.pixels + i) for i in range(c.pointers)] + ["r"]
         taken = {self.registers.sums(p) for p in range(c.pixels)}
         clobbers = [f"v{i}" for i in range(self.registers.count) if i not in taken]
-        clobbers += [SKIP, "memory"] + (list(HALVES) if self.in_order else [])
+        clobbers += [*SKIPS, "memory"] + (list(HALVES) if self.in_order else [])
         constraints = ",".join([*outs, *ties, *(f"~{{{c}}}" for c in clobbers)])
         arguments = ", ".join(f"ptr {p}" for p in [*pointers, weights])
         text = "\\0A".join(self.lines())
@@ -63,9 +70,10 @@ class Assembly:
         return [f.value(f"extractvalue {{{results}}} {found}, {p}") for p in range(c.pixels)]
 
     def lines(self) -> Iterator[str]:
-        skips = [m for m in self._moves(0) if m != WORD]
-        if skips and not self.chunk.duplicated:
-            yield from constant(SKIP, skips[0] % 2**32)
+        if not self.chunk.duplicated:
+            for register, move in zip(SKIPS, self._skips, strict=False):
+                yield from constant(register, abs(move))
+                yield from [f"neg {register}, {register}"] if move < 0 else []
         operations = list(self.registers.operations())
         if self.in_order:
             yield from InOrder(self, self.registers.first_loads, operations, HALVES).lines
@@ -89,10 +97,11 @@ class Assembly:
         moves = self._moves(pointer)
         move = ""
         if place < len(moves):
-            move = f", #{WORD}" if moves[place] == WORD else f", {SKIP}"
+            is_next = moves[place] == WORD
+            move = f", #{WORD}" if is_next else f", {SKIPS[self._skips.index(moves[place])]}"
         return f"ld1r {{v{load.register}.2d}}, [{name}]{move}"
 
     def weights_at(self, load: Load, half: int = 0) -> str:
         """Address of a vector of weights, or of its upper half."""
-        offset = load.step * STEP + load.index * 2 * WORD + half * WORD
+        offset = load.step % self.chunk.plane_steps * STEP + load.index * 2 * WORD + half * WORD
         return f"[${self.chunk.pixels + 2 * self.chunk.pointers}, #{offset}]"

@@ -22,20 +22,37 @@ TEMPORARIES = 3
 
 @dataclass(frozen=True)
 class Chunk:
-    """``offsets``: bytes from a pixel's first word to that of each step.
+    """``offsets``: bytes from a pixel's first word to that of each step of a plane.
 
+    ``planes``: bytes from the first plane of x to those that are added up, the most significant
+    first; what is counted is doubled before each further one, and the weights are the same.
     ``shared``: the words of all pixels lie together (panels), and one pointer is to the first;
     else there is a pointer for each pixel. ``duplicated``: words are there twice, 16 bytes.
     """
 
     pixels: int
     offsets: tuple[int, ...]
+    planes: tuple[int, ...] = (0,)
     shared: bool = False
     duplicated: bool = False
 
     @property
-    def steps(self) -> int:
+    def plane_steps(self) -> int:
         return len(self.offsets)
+
+    @property
+    def steps(self) -> int:
+        """Of all planes."""
+        return len(self.planes) * self.plane_steps
+
+    @property
+    def largest(self) -> int:
+        """What a byte can count up to."""
+        return 8 * self.plane_steps * (2 ** len(self.planes) - 1)
+
+    def doubles(self, step: int) -> bool:
+        """Whether what is counted is doubled before a step: the first one of a further plane."""
+        return step > 0 and step % self.plane_steps == 0
 
     @property
     def pointers(self) -> int:
@@ -49,9 +66,9 @@ class Chunk:
 
     def word(self, step: int, pixel: int) -> tuple[int, int]:
         """(pointer, offset in bytes) of a word of x."""
-        if self.shared:
-            return 0, self.offsets[step] + pixel * self.size
-        return pixel, self.offsets[step]
+        plane, step = divmod(step, self.plane_steps)
+        offset = self.planes[plane] + self.offsets[step]
+        return (0, offset + pixel * self.size) if self.shared else (pixel, offset)
 
     @property
     def order(self) -> list[tuple[int, int, int]]:
@@ -124,12 +141,18 @@ class Registers:
         order = self.chunk.order
         for turn in range(len(order) + 2):
             if turn < len(order):
+                yield from self._double(*order[turn])
                 yield self._eor(turn, *order[turn])
             if 0 <= turn - 1 < len(order):
                 yield self._count(turn - 1, *order[turn - 1])
             if 0 <= turn - 2 < len(order) and order[turn - 2][0]:
                 yield self._add(turn - 2, *order[turn - 2])
         yield from self._reduce()
+
+    def _double(self, step: int, pixel: int, vector: int) -> Iterator[Operation]:
+        if self.chunk.doubles(step):
+            a = self.accumulator(pixel, vector)
+            yield Operation(f"add v{a}.16b, v{a}.16b, v{a}.16b", (a,), a)
 
     def _eor(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
         frees = []
@@ -160,7 +183,7 @@ class Registers:
         Of 8 a step, sums of two fit up to 15 steps, of four up to 7: 5 and 4 instructions, not 7.
         """
         left, kind = list(range(VECTORS)), "16b"
-        widen_at = 2 if self.chunk.steps <= 7 else 1 if self.chunk.steps <= 15 else 0
+        widen_at = 2 if 4 * self.chunk.largest < 256 else 1 if 2 * self.chunk.largest < 256 else 0
         for stage in range(3):
             if stage == widen_at:
                 for p, v in product(range(self.chunk.pixels), left):

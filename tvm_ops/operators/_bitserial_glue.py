@@ -80,18 +80,22 @@ class Glue:
             plane_masks(f, [self._mask(f, a, b, bound) for bound in bounds])
             for a, b in zip(padded[::2], padded[1::2], strict=True)
         ]
-        flip = f.load("i8", "%flips")
-        for plane in range(self.out_bits):
-            bits = mask_bytes(f, [mask[plane] for mask in masks], self.isa)
-            count = 2 * whole
-            flips = f.splat("i8", count, flip)
+        # Of two planes together: they share the rounds of additions.
+        for start in range(0, self.out_bits, 2):
+            planes = range(start, min(start + 2, self.out_bits))
+            bits = mask_bytes(f, [mask[plane] for plane in planes for mask in masks], self.isa)
+            count = 2 * whole * len(planes)
+            flips = f.splat("i8", count, f.load("i8", "%flips"))
             bits = f.value(f"xor <{count} x i8> {bits}, {flips}")
-            for p in range(len(sums)):
-                at = p * self.y_step + plane * self.plane_step
-                byte = f.value(f"extractelement <{count} x i8> {bits}, i32 {p}")
-                f.store("i8", byte, first, at)
-                for i in range(self.zeros):
-                    f.store("i8", "0", first, at + 1 + i)
+            for i, plane in enumerate(planes):
+                for p in range(len(sums)):
+                    byte = f.value(f"extractelement <{count} x i8> {bits}, i32 {2 * whole * i + p}")
+                    self._store_byte(f, byte, first, p * self.y_step + plane * self.plane_step)
+
+    def _store_byte(self, f: Function, byte: str, first: str, at: int) -> None:
+        f.store("i8", byte, first, at)
+        for i in range(self.zeros):
+            f.store("i8", "0", first, at + 1 + i)
 
     def _mask(self, f: Function, a: str, b: str, bound: str) -> str:
         """Of two pixels, whether T < bound."""

@@ -34,7 +34,7 @@ class Intrinsics:
     @property
     def body(self) -> int:
         """Steps of the loop's body: of x, bodies lie equally far apart."""
-        offsets, steps = self.chunk.offsets, self.chunk.steps
+        offsets, steps = self.chunk.offsets, self.chunk.plane_steps
 
         def repeats(body: int) -> bool:
             return len({b - a for a, b in zip(offsets, offsets[body:], strict=False)}) <= 1
@@ -44,21 +44,29 @@ class Intrinsics:
 
     def call(self, f: Function, pointers: list[str], weights: str) -> list[str]:
         """Computes the chunk's sums of each pixel, <8 x i16>."""
-        c, body = self.chunk, self.body
-        move = c.offsets[body] - c.offsets[0] if body < c.steps else 0
+        c = self.chunk
+        sums = ["zeroinitializer"] * (c.pixels * VECTORS)
+        for number, plane in enumerate(c.planes):
+            if number:
+                sums = [f.value(f"add {_BYTES} {value}, {value}") for value in sums]
+            x = [f.pointer(pointer, plane) for pointer in pointers]
+            sums = self._plane(f, x, weights, sums)
+        return [self._reduce(f, sums[p * VECTORS : (p + 1) * VECTORS]) for p in range(c.pixels)]
+
+    def _plane(self, f: Function, pointers: list[str], weights: str, sums: list[str]) -> list[str]:
+        """The accumulators after all steps of a plane."""
+        offsets, body = self.chunk.offsets, self.body
+        move = offsets[body] - offsets[0] if body < len(offsets) else 0
 
         def steps(*values: str | list[str]) -> list[str]:
-            *moved, sums = values
+            *moved, found = values
             *x, w = (str(pointer) for pointer in moved)
-            found = list(sums)
             for step in range(body):
-                found = self._fence(f, self._step(f, step, x, w, found))
-            return found
+                found = self._fence(f, self._step(f, step, x, w, list(found)))
+            return list(found)
 
-        zeros = ["zeroinitializer"] * (c.pixels * VECTORS)
         moves = {pointer: move for pointer in pointers} | {weights: body * STEP}
-        found = f.loop(c.steps // body, moves, zeros, _BYTES, steps)
-        return [self._reduce(f, found[p * VECTORS : (p + 1) * VECTORS]) for p in range(c.pixels)]
+        return f.loop(len(offsets) // body, moves, sums, _BYTES, steps)
 
     def _step(
         self, f: Function, step: int, pointers: Sequence[str], weights: str, sums: list[str]
@@ -67,7 +75,7 @@ class Intrinsics:
         vectors = [f.load(_WORDS, weights, step * STEP + v * 16) for v in range(VECTORS)]
         for p in range(c.pixels):
             pointer, offset = c.word(step, p)
-            x = self._x(f, f.pointer(pointers[pointer], offset))
+            x = self._x(f, f.pointer(pointers[pointer], offset - c.planes[0]))
             for v, vector in enumerate(vectors):
                 differ = f.value(f"xor {_WORDS} {x}, {vector}")
                 differ = f.value(f"bitcast {_WORDS} {differ} to {_BYTES}")

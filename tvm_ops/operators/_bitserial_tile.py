@@ -1,7 +1,8 @@
 """A few-bit tile: P pixels x 8 output channels, from packed planes to packed bits, as LLVM IR.
 
-One call adds up all chunks (see ``_bitserial_chunk``) of its pixels, each shifted by its planes,
-and finishes the sums T in registers: bits of T < bound, or sums y. The chunk's instructions come
+One call adds up all chunks (see ``_bitserial_chunk``) of its pixels, those of the most significant
+planes first: what is there is doubled before planes of half the weight. It
+finishes the sums T in registers: bits of T < bound, or sums y. The chunk's instructions come
 from one of two emitters, the rest is the same for every instruction set.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
+from itertools import groupby
 
 from tvm_ops.operators._bitserial_asm import Assembly
 from tvm_ops.operators._bitserial_chunk import Chunk
@@ -18,10 +20,15 @@ from tvm_ops.operators._bitserial_glue import Glue
 from tvm_ops.operators._bitserial_ir import Intrinsics
 from tvm_ops.operators._llvm_function import Function
 
+MAX_UNROLLED = 80  # steps of a call without a loop: 22 KB with 5 pixels
+
 
 @dataclass(frozen=True)
 class Part:
-    """Where one chunk lies, in bytes from the first one's x and weights; T gets it << ``shift``."""
+    """Where one chunk lies, in bytes from the first one's x and weights; T gets it << ``shift``.
+
+    A tile's parts are in the order of falling shifts, down to 0 by steps of 1.
+    """
 
     x: int
     weights: int
@@ -64,10 +71,7 @@ class Tile:
         f = Function(self.arguments, ("byte",))
         starts = [self._start(f, p) for p in range(self.chunk.pixels)]
         pointers = [x for x, _ in starts[: self.chunk.pointers]]
-        if len(self.parts) == 1:
-            sums = self._part(f, pointers, "%weights")
-        else:
-            sums = self._all_parts(f, pointers)
+        sums = self._all_parts(f, pointers)
         self.glue.finish(f, sums, [place for _, place in starts])
         return f
 
@@ -94,23 +98,46 @@ class Tile:
         return [f.value(f"zext <8 x i16> {value} to <8 x i32>") for value in sums]
 
     def _all_parts(self, f: Function, pointers: list[str]) -> list[str]:
-        """The sum of all chunks, shifted, in a loop over a table of them."""
-        bits, kind = self.glue.sum_bits, f"<8 x i{self.glue.sum_bits}>"
+        """The sum of all chunks, doubled before those of half the weight."""
+        few = len(self.parts) * self.chunk.steps <= MAX_UNROLLED
+        sums: list[str] = []
+        for shift, group in groupby(self.parts, lambda part: part.shift):
+            parts = list(group)
+            if few or len(parts) == 1:
+                for part in parts:
+                    sums = self._add(f, pointers, part.x, part.weights, sums)
+            else:
+                sums = self._loop(f, pointers, parts, sums)
+            if shift:  # at once, as the end waits for these
+                sums = [f.value(f"add {self._kind} {value}, {value}") for value in sums]
+        return sums
+
+    def _add(
+        self, f: Function, pointers: list[str], x: int | str, weights: int | str, sums: list[str]
+    ) -> list[str]:
+        """``sums``, none at first, with those of a chunk."""
+        moved = [f.pointer(pointer, x) for pointer in pointers]
+        found = self._part(f, moved, f.pointer("%weights", weights))
+        pairs = zip(sums, found, strict=True)
+        return [f.value(f"add {self._kind} {a}, {b}") for a, b in pairs] if sums else found
+
+    def _loop(
+        self, f: Function, pointers: list[str], parts: list[Part], sums: list[str]
+    ) -> list[str]:
+        """``sums`` with those of many chunks, in a loop over their places in ``table``."""
 
         def add(entry: str, before: list[str]) -> list[str]:
-            x, weights, shift = (f.load("i32", entry, 4 * i) for i in range(3))
-            moved = [f.pointer(pointer, x) for pointer in pointers]
-            found = self._part(f, moved, f.pointer("%weights", weights))
-            if any(part.shift for part in self.parts):
-                if bits == 16:
-                    shift = f.value(f"trunc i32 {shift} to i16")
-                by = f.splat(f"i{bits}", 8, shift)
-                found = [f.value(f"shl {kind} {value}, {by}") for value in found]
-            pairs = zip(before, found, strict=True)
-            return [f.value(f"add {kind} {a}, {b}") for a, b in pairs]
+            x, weights = (f.load("i32", entry, 4 * i) for i in range(2))
+            return self._add(f, pointers, x, weights, before)
 
-        zeros = ["zeroinitializer"] * self.chunk.pixels
-        return f.loop(len(self.parts), {f"@{self.table_name}": 12}, zeros, kind, add)
+        sums = sums or ["zeroinitializer"] * self.chunk.pixels
+        first = f.pointer(f"@{self.table_name}", 8 * self.parts.index(parts[0]))
+        return f.loop(len(parts), {first: 8}, sums, self._kind, add)
+
+    @property
+    def _kind(self) -> str:
+        """Of the sums of a pixel."""
+        return f"<8 x i{self.glue.sum_bits}>"
 
     @property
     def table_name(self) -> str:
@@ -118,8 +145,8 @@ class Tile:
 
     @property
     def table(self) -> str:
-        """The LLVM constant that ``_all_parts`` reads."""
-        numbers = [n for part in self.parts for n in (part.x, part.weights, part.shift)]
+        """The LLVM constant that ``_loop`` reads."""
+        numbers = [n for part in self.parts for n in (part.x, part.weights)]
         values = ", ".join(f"i32 {n}" for n in numbers)
         return f"@{self.table_name} = private constant [{len(numbers)} x i32] [{values}]"
 

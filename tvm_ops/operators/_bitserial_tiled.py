@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._bitserial import MAX_STEPS, FewBitWorkload
+from tvm_ops.operators._bitserial_asm import MAX_OFFSET
 from tvm_ops.operators._bitserial_chunk import CHANNELS, WORD, Chunk
 from tvm_ops.operators._bitserial_glue import Glue
 from tvm_ops.operators._bitserial_pack import factor, is_corrected, sum_bits
@@ -143,29 +144,46 @@ class Tiled:
                 for j in range(self.w.kernel[1])
                 for k in range(self.words)
             ]
-        return Chunk(pixels, tuple(offsets), self.x == "im2col", self.duplicated)
+        planes = range(self.w.a_bits - 1, -1, -1) if self.are_planes_together else (0,)
+        plane = self._strides[0]
+        first = tuple(i * plane for i in planes)
+        return Chunk(pixels, tuple(offsets), first, self.x == "im2col", self.duplicated)
+
+    @property
+    def are_planes_together(self) -> bool:
+        """Whether a chunk is of all planes of x: where bytes and immediates have room for them."""
+        w, parts = self.w, self.row_parts * self.blocks
+        reach = w.a_bits * self._strides[0]
+        near = not self.duplicated or reach <= MAX_OFFSET
+        return parts == 1 and near and self.steps * (2**w.a_bits - 1) <= MAX_STEPS
+
+    @property
+    def _strides(self) -> tuple[int, int, int]:
+        """Bytes of x from a plane, a part of the kernel's rows, a block of words to the next."""
+        blocks = self.blocks
+        if self.x == "im2col":
+            block = self.packed_shape[5] * WORD
+            return block * self.row_parts * blocks, block * blocks, block
+        row_part = self.cut[0] * self.row
+        if self.x == "direct":
+            return self.w.kernel_input_shape[4] * WORD, row_part, self.words * WORD
+        block = int(np.prod(self.packed_shape[4:])) * WORD
+        return block * blocks, row_part, block
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """All chunks: planes of x, planes of weights, parts of the kernel's rows, of the words."""
         w, blocks, parts = self.w, self.blocks, self.row_parts * self.blocks
-        if self.x == "direct":
-            block, row_part = self.words * WORD, self.cut[0] * self.row
-            plane = w.kernel_input_shape[4] * WORD
-        elif self.x == "padded":
-            block, row_part = int(np.prod(self.packed_shape[4:])) * WORD, self.cut[0] * self.row
-            plane = block * blocks
-        else:
-            block = self.packed_shape[5] * WORD
-            row_part, plane = block * blocks, block * parts
+        plane, row_part, block = self._strides
         step = self.steps * CHANNELS * WORD
-        return tuple(
+        found = [
             Part(i * plane + r * row_part + b * block, (j * parts + r * blocks + b) * step, i + j)
-            for i in range(w.a_bits)
+            for i in range(1 if self.are_planes_together else w.a_bits)
             for j in range(w.w_bits)
             for r in range(self.row_parts)
             for b in range(blocks)
-        )
+        ]
+        return tuple(sorted(found, key=lambda part: -part.shift))
 
     @property
     def pixel_step(self) -> int | None:
