@@ -41,6 +41,8 @@ class Machine:
         numbers = [int(n) for n in re.findall(r"v(\d+)", rest)]
         if name in ("mov", "movk"):
             self._constant(rest)
+        elif name == "neg":
+            self.x[rest.split(", ")[0]] *= -1
         elif name == "ins":
             half = int(rest[rest.index("[") + 1])
             source = rest.rsplit(", ", 1)[1]
@@ -64,7 +66,7 @@ class Machine:
             self.v[int(to[1:])] = np.pad(self.read(address, size), (0, 16 - size))
         if move:
             moved = int(move[1:]) if move.startswith("#") else self.x[move]
-            self.x[base] += moved - (1 << 32 if moved >> 31 else 0)
+            self.x[base] += moved
 
     def _constant(self, rest: str) -> None:
         register, value, *shift = re.split(r", (?:lsl )?", rest)

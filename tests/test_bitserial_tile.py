@@ -14,42 +14,62 @@ from tvm_ops.operators.bitserial_conv2d import WORKLOADS, Workload
 
 
 def chunk(
-    pixels: int, rows: int, run: int, duplicated: bool = False, shared: bool = False
+    pixels: int,
+    rows: int,
+    run: int,
+    duplicated: bool = False,
+    shared: bool = False,
+    planes: int = 1,
 ) -> Chunk:
-    """``rows`` of ``run`` steps each, three words of x from the end of one to the next's start."""
+    """``rows`` of ``run`` steps each, three words of x from the end of one to the next's start.
+
+    The most significant plane lies last.
+    """
     size = 16 if duplicated else 8
     if shared:
         offsets = [s * pixels * size for s in range(rows * run)]
     else:
         offsets = [(r * (run + 3) + i) * size for r in range(rows) for i in range(run)]
-    return Chunk(pixels, tuple(offsets), shared, duplicated)
+    plane = offsets[-1] + size * (5 + pixels)
+    first = tuple(i * plane for i in reversed(range(planes)))
+    return Chunk(pixels, tuple(offsets), first, shared, duplicated)
 
 
-SHAPES = [(1, 1), (1, 7), (3, 5), (1, 16), (3, 6), (1, 31)]
+SHAPES = [(1, 1, 1), (1, 7, 1), (3, 5, 1), (1, 16, 1), (3, 6, 1), (1, 31, 1)]
+SHAPES += [(3, 3, 2), (1, 1, 2), (2, 5, 2), (2, 2, 3), (1, 1, 3)]  # of bytes: (2, 5, 2) has 240
 
 
 @pytest.mark.parametrize("pixels", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize(("rows", "run"), SHAPES)
+@pytest.mark.parametrize(("rows", "run", "planes"), SHAPES)
 @pytest.mark.parametrize(
     ("duplicated", "shared", "in_order"),
     [(False, False, True), (False, True, True), (True, False, False), (False, True, False)],
 )
 @pytest.mark.parametrize("fill", ["random", "all differ"])
 def test_assembly_counts(
-    pixels: int, rows: int, run: int, duplicated: bool, shared: bool, in_order: bool, fill: str
+    pixels: int,
+    rows: int,
+    run: int,
+    planes: int,
+    duplicated: bool,
+    shared: bool,
+    in_order: bool,
+    fill: str,
 ) -> None:
     """Of x and weights that are no byte longer than needed, also where all sums are the largest."""
-    c = chunk(pixels, rows, run, duplicated, shared)
+    c = chunk(pixels, rows, run, duplicated, shared, planes)
+    assert c.largest < 256
     rng = np.random.default_rng(pixels)
-    words = (c.offsets[-1] + c.size * (pixels if shared else 1)) // c.size
+    words = (c.planes[0] + c.offsets[-1] + c.size * (pixels if shared else 1)) // c.size
     if fill == "random":
         x = rng.integers(0, 256, (c.pointers, words, 8), np.uint8)
-        weights = rng.integers(0, 256, (c.steps, 8, 8), np.uint8)
+        weights = rng.integers(0, 256, (rows * run, 8, 8), np.uint8)
     else:
         x = np.zeros((c.pointers, words, 8), np.uint8)
-        weights = np.full((c.steps, 8, 8), 255, np.uint8)
+        weights = np.full((rows * run, 8, 8), 255, np.uint8)
     stored = np.repeat(x, 2, axis=1) if duplicated else x
-    names = {f"${pixels + i}": i * PAGE for i in range(c.pointers)}
+    first = 0 if duplicated else c.planes[0]
+    names = {f"${pixels + i}": i * PAGE + first for i in range(c.pointers)}
     names[f"${pixels + 2 * c.pointers}"] = c.pointers * PAGE
     machine = Machine([*(a.reshape(-1) for a in stored), weights.reshape(-1)], names)
     assembly = Assembly(c, in_order)
@@ -57,7 +77,9 @@ def test_assembly_counts(
     for p in range(pixels):
         places = [c.word(s, p) for s in range(c.steps)]
         of_pixel = np.stack([x[pointer, offset // c.size] for pointer, offset in places])
-        expected = np.bitwise_count(of_pixel[:, None, :] ^ weights).sum(axis=(0, 2), dtype=np.int64)
+        by_plane = of_pixel.reshape(planes, rows * run, 1, 8)
+        counts = np.bitwise_count(by_plane ^ weights).sum(axis=(1, 3), dtype=np.int64)
+        expected = (counts << np.arange(planes)[::-1, None]).sum(axis=0)
         found = machine.v[assembly.registers.sums(p)].view(np.uint16)
         np.testing.assert_array_equal(found, expected)
 
@@ -87,15 +109,21 @@ def test_chunks_cover_all_positions_once(x: str) -> None:
         knobs = {"sketch": "intrinsics", "pixels": 1, "x": x, "duplicated": False, "isa": "armv7"}
         t = Tiled.of(w, knobs)
         assert t.steps <= 31
-        read = [(part.weights, part.x + o) for part in t.parts for o in t.chunk.offsets]
+        c = t.chunk
+        at = [plane + offset for plane in c.planes for offset in c.offsets]
+        read = [(part.weights, part.x + o) for part in t.parts for o in at]
         assert len(set(read)) == len(read)
+        assert c.largest < 256
         chunks = t.row_parts * t.blocks
-        assert len(t.parts) == w.a_bits * w.w_bits * chunks
+        assert len(t.parts) * len(c.planes) == w.a_bits * w.w_bits * chunks
         assert {part.weights for part in t.parts} == {
             i * t.steps * STEP for i in range(w.w_bits * chunks)
         }
         assert chunks * t.steps >= w.kernel[0] * w.kernel[1] * w.group_words
-        assert {part.shift for part in t.parts} == set(range(w.a_bits + w.w_bits - 1))
+        shifts = [part.shift for part in t.parts]
+        assert shifts == sorted(shifts, reverse=True)
+        inside = len(c.planes) - 1
+        assert set(shifts) == set(range(w.a_bits + w.w_bits - 1 - inside))
 
 
 def test_chunks_of_resnet_waste_nothing() -> None:
