@@ -27,7 +27,7 @@ def extremes(w: Any, seed: int) -> dict[str, Any]:
     return {"x": x.astype(w.image_dtype), "weights": weights.astype(np.int8)}
 
 
-@pytest.mark.parametrize("target", [*TARGETS, "rpi5"])
+@pytest.mark.parametrize("target", [*TARGETS, "rpi4", "rpi5"])
 @pytest.mark.parametrize("image", ["u8", "s8"])
 @pytest.mark.parametrize("shape", ["ci3_h18_w8_co9_k17x5", "ci16_h6_w7_co9_k4"])
 def test_sums_at_their_largest(shape: str, image: str, target: str, tmp_path: Path) -> None:
@@ -50,6 +50,15 @@ def test_every_pattern_of_weights(target: str, tmp_path: Path) -> None:
     bits = np.arange(512)[:, None] >> np.arange(9) & 1
     weights = (2 * bits - 1).astype(np.int8).reshape(512, 3, 3, 1)
     check_equal(task, {"weights": weights}, tmp_path)
+
+
+@pytest.mark.parametrize("taps", [1, 2, 3, 4, 5])
+def test_assembly_of_short_rows(taps: int, tmp_path: Path) -> None:
+    """One group or few, of an even or odd number of taps; each tile; one row, and two."""
+    for rows, tile in [(1, [4, 4]), (2, [3, 2]), (2, [1, 6])]:
+        key = f"n1_ci1_h4_w9_co50_k{rows}x{taps}_s1_p0_u8_acc-u8"
+        task = task_of(f"binary_input_conv2d-{key}", "rpi4")
+        check_equal(task, {}, tmp_path, sketch="assembly", tile=tile)
 
 
 def test_pads_are_zero() -> None:

@@ -22,7 +22,7 @@ class InputConv:
     """Sizes of a workload under the knobs."""
 
     w: Any
-    dot: bool
+    sketch: str
     cols: int
     vectors: int
     isa: str
@@ -30,7 +30,12 @@ class InputConv:
     @classmethod
     def of(cls, w: Any, knobs: dict[str, Any]) -> InputConv:
         cols, vectors = knobs["tile"]
-        return cls(w, knobs["sketch"] == "dot", cols, vectors, knobs["isa"])
+        return cls(w, knobs["sketch"], cols, vectors, knobs["isa"])
+
+    @property
+    def dot(self) -> bool:
+        """Whether products of four taps are made at once."""
+        return self.sketch == "dot"
 
     @property
     def tiles(self) -> tuple[int, int]:
@@ -79,6 +84,7 @@ class InputConv:
             plane=self.plane,
             bytes=self.plane - done * self.vectors if last else self.vectors,
             acc=w.output_dtype if w.glue == "acc" else "",
+            by_assembly=self.sketch == "assembly",
         )
 
     @cached_property

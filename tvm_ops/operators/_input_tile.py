@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tvm_ops.operators._input_assembly import InputAssembly
 from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._mask_bits import LANES, MASK, mask_bytes, plane_masks
 
@@ -46,6 +47,7 @@ class InputTile:
     plane: int
     bytes: int
     acc: str = ""  # type of y, without glue
+    by_assembly: bool = False
 
     @property
     def wide(self) -> bool:
@@ -68,10 +70,11 @@ class InputTile:
         own = 8 * self.vectors
         return own * (self.groups * self.group if self.dot else self.taps)
 
-    @property
-    def overread(self) -> int:
-        """Bytes that a pixel's taps are read past their end."""
-        return self.groups * self.group - self.taps if self.dot else 0
+    def assembly(self, rows: int) -> InputAssembly:
+        """The sums over so many rows."""
+        return InputAssembly(
+            rows, self.taps, self.row, self.pixel, self.pixels, self.vectors, self.row_weights
+        )
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -121,6 +124,12 @@ class _Writer:
     def row_loop(self, x: str, weights: str, rows: int, start: list[str]) -> list[str]:
         """Sums over kernel rows."""
         t, f = self.t, self.f
+        if t.by_assembly:
+            rows_of = t.assembly(rows)
+            if not rows_of.fits:
+                raise ValueError(f"no registers or immediates for {rows_of}")
+            pointers = [("ptr", x), ("ptr", weights)]
+            return f.assembly(rows_of.lines(), rows_of.constraints, self.kind, len(start), pointers)
 
         def body(x: str, weights: str, sums: list[str]) -> list[str]:
             most = _MAX_BODY.get(t.isa, _SMALL_BODY) // len(sums)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 
@@ -34,6 +34,23 @@ class Function:
         types = ", ".join(t for t, _ in operands)
         self._declared[f"declare {kind} @{name}({types})"] = None
         return self.value(f"call {kind} @{name}({', '.join(f'{t} {v}' for t, v in operands)})")
+
+    def assembly(
+        self,
+        lines: Iterable[str],
+        constraints: str,
+        kind: str,
+        count: int,
+        operands: list[tuple[str, str]],
+    ) -> list[str]:
+        """``count`` results, each of type ``kind``, of inline assembly, which is never doubled."""
+        results = "{ " + ", ".join([kind] * count) + " }"
+        given = ", ".join(f"{t} {v}" for t, v in operands)
+        text = "\\0A".join(lines)
+        all_of = self.value(
+            f'call {results} asm sideeffect "{text}", "{constraints}"({given}) noduplicate'
+        )
+        return [self.value(f"extractvalue {results} {all_of}, {i}") for i in range(count)]
 
     def pointer(self, base: str, offset: int | str) -> str:
         """``base`` plus so many bytes, a number or an int32 value."""
