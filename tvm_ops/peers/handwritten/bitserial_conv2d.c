@@ -10,7 +10,7 @@
 enum { IN_ORDER = 1 };
 #else
 enum { IN_ORDER = 0 };
-#define sum_tile_in_order(walk, x, weights, sums) (void)0
+#define sum_tile_in_order(steps, from, weights, sums) (void)0
 #define turn_upper(sums) (sums)
 #endif
 
@@ -103,7 +103,7 @@ int handwritten_bitserial_conv2d_pack(const bitserial_params* q, const int8_t* w
 typedef struct {
   const uint8_t* const* from; /* where each output pixel begins to read */
   const uint8_t *weights, *bounds, *flips;
-  walk_t walk;
+  steps_t steps;
   int sums, k;
   uint8_t* y;
   ptrdiff_t pixel; /* bytes of y */
@@ -162,14 +162,14 @@ INLINE void convolve(const int pixels, const int vectors, const job_t* arguments
                      int last) {
   const job_t local = *arguments, *const job = &local; /* stores to y cannot change it */
   sums_t sums[TILE_PIXELS][VECTORS];
-  const uint8_t* x[TILE_PIXELS];
+  const uint8_t* from[TILE_PIXELS];
   uint8_t* y = job->y + first * job->pixel;
   for (int tile = first; tile < last; tile += pixels, y += pixels * job->pixel) {
-    UNROLL for (int p = 0; p < pixels; p++) x[p] = job->from[tile + p];
+    UNROLL for (int p = 0; p < pixels; p++) from[p] = job->from[tile + p];
     if (IN_ORDER && pixels == 4 && vectors == VECTORS)
-      sum_tile_in_order(&job->walk, x, job->weights, sums);
+      sum_tile_in_order(&job->steps, from, job->weights, sums);
     else
-      sum_tile(pixels, vectors, &job->walk, x, job->weights, sums);
+      sum_tile(pixels, vectors, &job->steps, from, job->weights, sums);
     if (IN_ORDER && pixels == 1 && vectors == VECTORS)
       UNROLL for (int v = 0; v < VECTORS; v++) sums[0][v] = turn_upper(sums[0][v]);
     if (job->sums)
@@ -230,8 +230,10 @@ int handwritten_bitserial_conv2d(const bitserial_params* q, const uint8_t* x, co
   uint8_t* space = (uint8_t*)align_line(workspace);
   uint8_t* copy = space + p.copy;
   const uint8_t** from = (const uint8_t**)(void*)space;
-  job_t job = {.from = from, .walk = p.walk, .sums = q->sums, .k = k, .y = y,
+  uint32_t* next = (uint32_t*)(void*)(space + p.next);
+  job_t job = {.from = from, .steps = {next, p.steps}, .sums = q->sums, .k = k, .y = y,
                .pixel = q->sums ? q->co * (int)sizeof(int16_t) : p.y_pixel};
+  fill_steps(&p, next);
   if (p.copied) memset(copy, 0, (size_t)(p.workspace - p.copy - ALIGN));
   if (!q->sums && p.y_pixel > p.vectors) memset(y, 0, (size_t)q->n * pixels * p.y_pixel);
   for (int n = 0; n < q->n; n++, x += (size_t)q->h * q->w * p.x_pixel) {

@@ -18,12 +18,11 @@ typedef struct {
   int x_pixel, y_pixel; /* bytes */
   int copied;           /* 0: x itself will do */
   int pixel, row;       /* bytes of a pixel and of a row as the tiles read them */
-  int steps;            /* of the whole kernel */
+  int row_steps, steps; /* of a row and of all of the kernel */
   int vectors;          /* of output channels */
   int block;            /* output pixels at a time */
-  walk_t walk;
   int64_t bounds, flips, packed;    /* offsets in the packed weights, and their size */
-  int64_t copy, workspace; /* the same in the workspace */
+  int64_t next, copy, workspace; /* the same in the workspace */
 } plan_t;
 
 static int pixel_bytes(int channels, int word) {
@@ -35,13 +34,11 @@ static plan_t make_plan(const bitserial_params* q) {
   p.oh = out_size(q->h, q->kh, q->stride_h, q->pad_h, 1);
   p.ow = out_size(q->w, q->kw, q->stride_w, q->pad_w, 1);
   const int read = round_up(divide_up(q->ci, 8), STEP);
-  /* After its last row a tile reads a step of the next one, which a copy has. */
   p.copied = q->pad_h || q->pad_w || q->kh > 1 || q->kw > 1 || q->word < 4;
   p.pixel = p.copied ? read : p.x_pixel;
   p.row = p.pixel * (q->w + 2 * q->pad_w);
-  p.walk = (walk_t){q->kh, q->kw * read / STEP, p.row - q->kw * read};
-  if (!p.copied) p.walk.skip = -read;
-  p.steps = q->kh * p.walk.steps;
+  p.row_steps = q->kw * read / STEP;
+  p.steps = q->kh * p.row_steps;
   p.vectors = divide_up(q->co, LANES);
   const int area = min_int(q->stride_h, q->kh) * min_int(q->stride_w, q->kw);
   p.block = round_up(max_int(64, BLOCK_BYTES / (area * p.pixel)), TILE_PIXELS);
@@ -49,9 +46,9 @@ static plan_t make_plan(const bitserial_params* q) {
   p.bounds = (int64_t)(p.steps * (int64_t)p.vectors + VECTORS) * VECTOR;
   p.flips = p.bounds + (int64_t)whole * VECTOR;
   p.packed = p.flips + whole;
-  p.copy = round_up(p.oh * p.ow * (int)sizeof(void*), ALIGN);
-  p.workspace = p.copy + ALIGN;
-  if (p.copied) p.workspace += (int64_t)p.row * (q->h + 2 * q->pad_h) + p.row;
+  p.next = round_up(p.oh * p.ow * (int)sizeof(void*), ALIGN);
+  p.copy = p.next + round_up(p.steps * (int)sizeof(uint32_t), ALIGN);
+  p.workspace = p.copy + (p.copied ? (int64_t)p.row * (q->h + 2 * q->pad_h) : 0) + ALIGN;
   return p;
 }
 
@@ -67,6 +64,13 @@ static void copy_image(const bitserial_params* q, const plan_t* p, const uint8_t
     }
     for (int i = 0; i < q->w; i++) memcpy(copy + i * p->pixel, x + i * p->x_pixel, bytes);
   }
+}
+
+/* next[step]: bytes from there to the next one, 0 from the last. */
+static void fill_steps(const plan_t* p, uint32_t* next) {
+  for (int s = 1; s < p->steps; s++)
+    *next++ = (uint32_t)(s % p->row_steps ? STEP : p->row - (p->row_steps - 1) * STEP);
+  *next = 0;
 }
 
 /* from[pixel]: where each output pixel begins to read. */

@@ -31,23 +31,27 @@ enum { VECTORS = 4, LANES = 8, STEP = 2, VECTOR = 16 }; /* STEP, VECTOR: bytes *
   __attribute__((noinline, optimize("no-schedule-insns", "no-schedule-insns2",             \
                                     "no-schedule-fusion", "no-tree-ter", "no-ivopts")))
 
+/* The steps of a kernel: bytes of a pixel from each one to the next, 0 from the last. An inner loop
+ * for each row of the kernel instead would have its end mispredicted. */
 typedef struct {
-  int rows, steps; /* of the kernel; steps of one row, which lie side by side */
-  ptrdiff_t skip;  /* bytes from the end of a pixel's row to its next one */
-} walk_t;
+  const uint32_t* next;
+  int count;
+} steps_t;
 
 /* A product is under way for three places: xor, count, add. */
 typedef struct {
   const uint8_t *from[TILE_PIXELS], *weights;
+  const uint32_t* next;
   bytes_t x[TILE_PIXELS], w[VECTORS], differ, ones;
 } tile_t;
 
 INLINE bytes_t load_step(const uint8_t* p) { return bytes_repeat((const uint16_t*)(const void*)p); }
 
 /* One step, and the loads of the next one, each right after the last use of its register. */
-INLINE void step(const int pixels, const int vectors, tile_t* t, const int row_ends,
-                 ptrdiff_t skip, sums_t sums[TILE_PIXELS][VECTORS]) {
+INLINE void step(const int pixels, const int vectors, tile_t* t,
+                 sums_t sums[TILE_PIXELS][VECTORS]) {
   const int products = pixels * vectors;
+  const size_t next = *t->next++;
   UNROLL for (int i = 0; i < products; i++) {
     const int p = i / vectors, v = i % vectors, done = (i + 2 * products - 2) % products;
     sums_t* sum = &sums[done / vectors][done % vectors];
@@ -56,32 +60,26 @@ INLINE void step(const int pixels, const int vectors, tile_t* t, const int row_e
     t->differ = differ;
     t->ones = ones;
     if (p == pixels - 1) t->w[v] = bytes_load(t->weights + VECTOR * v);
-    if (v == vectors - 1) {
-      if (row_ends) t->from[p] += skip;
-      t->x[p] = load_step(t->from[p]);
-      t->from[p] += STEP;
-    }
+    if (v == vectors - 1) t->x[p] = load_step(t->from[p] += next);
   }
   t->weights += VECTOR * vectors;
 }
 
-/* sums[p][v]: the bits that differ between the pixels that begin at x[p] and the weights. Reads one
- * step of weights too many, and the pixels' first step after the last row. */
-INLINE void sum_tile(const int pixels, const int vectors, const walk_t* walk,
-                     const uint8_t* const x[TILE_PIXELS], const uint8_t* weights,
+/* sums[p][v]: the bits that differ between the pixels that begin at from[p] and the weights, of
+ * which it reads a step too many. */
+INLINE void sum_tile(const int pixels, const int vectors, const steps_t* steps,
+                     const uint8_t* const from[TILE_PIXELS], const uint8_t* weights,
                      sums_t sums[TILE_PIXELS][VECTORS]) {
   const int products = pixels * vectors;
-  tile_t t = {.weights = weights + VECTOR * vectors, .differ = bytes_zero(), .ones = bytes_zero()};
+  tile_t t = {.weights = weights + VECTOR * vectors, .next = steps->next};
+  t.differ = t.ones = bytes_zero();
   UNROLL for (int p = 0; p < pixels; p++) {
-    t.x[p] = load_step(x[p]);
-    t.from[p] = x[p] + STEP;
+    t.from[p] = from[p];
+    t.x[p] = load_step(from[p]);
     UNROLL for (int v = 0; v < vectors; v++) sums[p][v] = sums_zero();
   }
   UNROLL for (int v = 0; v < vectors; v++) t.w[v] = bytes_load(weights + VECTOR * v);
-  for (int row = 0; row < walk->rows; row++) {
-    for (int s = 1; s < walk->steps; s++) step(pixels, vectors, &t, 0, 0, sums);
-    step(pixels, vectors, &t, 1, walk->skip, sums);
-  }
+  for (int s = steps->count; s > 0; s--) step(pixels, vectors, &t, sums);
   UNROLL for (int i = products > 1 ? products - 2 : 0; i < products; i++) {
     sums_t* sum = &sums[i / vectors][i % vectors];
     *sum = sums_add_pairs(*sum, t.ones);

@@ -5,8 +5,7 @@
  * half of each vector of weights comes through an integer register: 48 cycles for 16 products and
  * 8 for their loads, of 48 and 12.
  *
- * All other work of the loop has a place beside a vector instruction, one each; so there is one loop
- * over all steps, in which the end of a row is arithmetic.
+ * All other work of the loop has a place beside a vector instruction, one each.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -22,7 +21,8 @@ typedef struct {
   uint64x2_t w[VECTORS], differ;
   uint8x16_t ones;
   uint64_t upper[VECTORS]; /* halves of weights on their way */
-  int64_t left, all;       /* steps: of the row, of the kernel */
+  const uint32_t* next;
+  int64_t left;            /* steps */
 } in_order_t;
 
 INLINE uint64_t load_half(const uint8_t* p) {
@@ -63,7 +63,6 @@ INLINE uint64x2_t differ(uint16x8_t x, uint64x2_t w) { return veorq_u64(vreinter
 #define LOAD_PIXEL(p) t->x[p] = vld1q_dup_u16((const uint16_t*)(const void*)t->from[p])
 #define NEXT(p) t->from[p] += next
 #define LOAD_UPPER(v) t->upper[v] = load_half(t->weights + VECTOR * (v) + VECTOR / 2)
-#define LOAD_UPPER_OF_FIRST(v) t->upper[v] = load_half(weights + VECTOR * (v) + VECTOR / 2)
 #define TURN(v) t->upper[v] = turn(t->upper[v])
 #define LOAD_LOWER(v) t->w[v] = lower_half(t->weights + VECTOR * ((v) - VECTORS))
 #define INSERT_UPPER(v) t->w[v] = vsetq_lane_u64(t->upper[v], t->w[v], 1)
@@ -71,20 +70,20 @@ INLINE uint64x2_t differ(uint16x8_t x, uint64x2_t w) { return veorq_u64(vreinter
 /* From the third product of a step to the second one of the next: between them all registers are
  * loaded, so that no half of a vector is alive from one iteration to another, for which GCC would
  * copy it. */
-INLINE void step_in_order(in_order_t* t, int64_t steps, ptrdiff_t skip, sums_t sums[4][VECTORS]) {
-  int64_t last, next;
-  PRODUCT(0, 2, t->left -= 1, last = -(int64_t)(t->left == 0));
-  PRODUCT(0, 3, next = skip & last, next += STEP);
-  PRODUCT(1, 0, NEXT(0), NEXT(1));
+INLINE void step_in_order(in_order_t* t, sums_t sums[4][VECTORS]) {
+  size_t next;
+  PRODUCT(0, 2, next = *t->next, t->next++);
+  PRODUCT(0, 3, NOTHING, NEXT(0));
+  PRODUCT(1, 0, NEXT(1), NEXT(2));
   LOAD_PIXEL(0);
-  PRODUCT(1, 1, NEXT(2), NEXT(3));
-  PRODUCT(1, 2, LOAD_UPPER(0), last &= steps);
-  PRODUCT(1, 3, LOAD_UPPER(1), t->left += last);
-  PRODUCT(2, 0, LOAD_UPPER(2), TURN(0));
+  PRODUCT(1, 1, NEXT(3), NOTHING);
+  PRODUCT(1, 2, LOAD_UPPER(0), NOTHING);
+  PRODUCT(1, 3, LOAD_UPPER(1), NOTHING);
   LOAD_PIXEL(1);
+  PRODUCT(2, 0, LOAD_UPPER(2), TURN(0));
   PRODUCT(2, 1, LOAD_UPPER(3), TURN(1));
   PRODUCT(2, 2, t->weights += VECTORS * VECTOR, TURN(2));
-  PRODUCT(2, 3, t->all -= 1, TURN(3));
+  PRODUCT(2, 3, t->left -= 1, TURN(3));
   LOAD_PIXEL(2);
   PRODUCT(3, 0, NOTHING, NOTHING);
   LOAD_LOWER(0);
@@ -100,14 +99,14 @@ INLINE void step_in_order(in_order_t* t, int64_t steps, ptrdiff_t skip, sums_t s
 }
 
 /* As sum_tile, for 4 x 4 and such weights. */
-INLINE void sum_tile_in_order(const walk_t* walk, const uint8_t* const x[4], const uint8_t* weights,
-                              sums_t sums[4][VECTORS]) {
-  in_order_t state = {.left = walk->steps, .all = (int64_t)walk->rows * walk->steps};
-  in_order_t* t = &state;
-  t->weights = weights + VECTORS * VECTOR;
-  UNROLL for (int p = 0; p < 4; p++) t->from[p] = x[p];
-  UNROLL for (int v = 0; v < VECTORS; v++) LOAD_UPPER_OF_FIRST(v);
+INLINE void sum_tile_in_order(const steps_t* steps, const uint8_t* const from[4],
+                              const uint8_t* weights, sums_t sums[4][VECTORS]) {
+  in_order_t state = {.next = steps->next, .left = steps->count}, *t = &state;
+  t->weights = weights;
+  UNROLL for (int p = 0; p < 4; p++) t->from[p] = from[p];
+  UNROLL for (int v = 0; v < VECTORS; v++) LOAD_UPPER(v);
   UNROLL for (int p = 0; p < 4; p++) LOAD_PIXEL(p);
+  t->weights += VECTORS * VECTOR;
   UNROLL for (int v = 0; v < VECTORS; v++) LOAD_LOWER(v);
   UNROLL for (int v = 0; v < VECTORS; v++) TURN(v);
   UNROLL for (int v = 0; v < VECTORS; v++) INSERT_UPPER(v);
@@ -115,8 +114,8 @@ INLINE void sum_tile_in_order(const walk_t* walk, const uint8_t* const x[4], con
   t->ones = vcntq_u8(vreinterpretq_u8_u64(differ(t->x[0], t->w[0])));
   t->differ = differ(t->x[0], t->w[1]);
   do {
-    step_in_order(t, walk->steps, walk->skip, sums);
-  } while (t->all);
+    step_in_order(t, sums);
+  } while (t->left);
 }
 
 #endif /* HANDWRITTEN_BITSERIAL_TILE_IN_ORDER_H_ */
