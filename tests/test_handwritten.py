@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import struct
 import subprocess
-from contextlib import contextmanager
 from dataclasses import replace
-from subprocess import PIPE
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from handwritten_driver import (
+    BAD_GROUPS,
+    BAD_KERNEL,
+    BAD_SIZE,
+    OK,
+    SANITIZERS,
+    TOO_LARGE,
+    UNSUPPORTED,
+    compiled,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tvm_ops import toolchain
 from tvm_ops.boards import get_board
 from tvm_ops.errors import InputError
 from tvm_ops.operators._conv import ConvWorkload, conv_data, conv_reference
 from tvm_ops.peers import handwritten
 from tvm_ops.peers.convolution import Convolution
+from tvm_ops.peers.handwritten.work import ACTIVATIONS, float_sizes
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task
 
 FUNCTIONS = ("winograd_conv2d", "conv2d")
 # Of the largest output, or of 1: F(4,3) loses about a digit more than a sum of products does.
 BOUND = {"winograd_conv2d": 1e-4, "conv2d": 1e-5}
-SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FOUR_CHANNELS = "-DCO_TILE=4"  # the register tile of cores with 16 vector registers
-CHECK_ONLY = 2
-OK, BAD_SIZE, BAD_GROUPS, BAD_KERNEL, UNSUPPORTED, TOO_LARGE = range(6)
 
 
 class Case(NamedTuple):
@@ -76,71 +79,18 @@ OTHERS = [
 CASES = [Case(f, w) for w in PLAIN for f in FUNCTIONS] + [Case("conv2d", w) for w in OTHERS]
 
 
-def header(function, workload, **changed):
-    """The function and its handwritten_params; ``changed`` may make them invalid."""
-    convolution = replace(Convolution.of(workload), **changed)
-    return struct.pack("<16i", FUNCTIONS.index(function), *handwritten.sizes(convolution))
+def sizes(workload, **changed):
+    """Its handwritten_params; ``changed`` may make them invalid."""
+    return float_sizes(replace(Convolution.of(workload), **changed))
 
 
-class Driver:
-    """The process of ``tests/c/test_handwritten.c``, started anew after it has crashed."""
-
-    def __init__(self, command):
-        self.command = command
-        self.process = None
-
-    def start(self):
-        self.process = subprocess.Popen(self.command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-
-    def stop(self):
-        """Close it; what it said if it did not end well."""
-        _, errors = self.process.communicate(timeout=60)
-        code, self.process = self.process.returncode, None
-        return None if code == 0 else f"exit code {code}: {errors.decode()[-3000:]}"
-
-    def ask(self, request):
-        """What the function's _check says."""
-        if self.process is None:
-            self.start()
-        self.send(request)
-        return struct.unpack("<i", self.read(4))[0]
-
-    def send(self, data):
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
-
-    def run(self, case):
-        arrays = conv_data(case.workload)
-        assert self.ask(header(*case)) == OK
-        self.send(b"".join(array.tobytes() for array in arrays.values()))
-        shape = case.workload.output_shape
-        return np.frombuffer(self.read(4 * int(np.prod(shape))), "<f4").reshape(shape)
-
-    def read(self, size):
-        data = self.process.stdout.read(size)
-        if len(data) != size:
-            raise AssertionError(self.stop())
-        return data
-
-    def check(self, case):
-        y = self.run(case)
-        expected = conv_reference(case.workload, conv_data(case.workload))
-        bound = BOUND[case.function] * max(1.0, np.abs(expected).max())
-        assert np.abs(y - expected).max() <= bound, case
-
-
-@contextmanager
-def compiled(folder, target_name, *flags):
-    target = get_target(target_name)
-    sources = [ROOT / "tests/c/test_handwritten.c"]
-    sources += [handwritten.FOLDER / f"{name}.c" for name in FUNCTIONS]
-    program = folder / "test_handwritten"
-    static = ["-static"] if target.emulator else []
-    flags = [*handwritten.compile_flags(target), *flags, f"-I{handwritten.FOLDER}", *static]
-    toolchain.run_tool([target.compiler, *flags, *sources, "-o", program])
-    driver = Driver([*([target.emulator] if target.emulator else []), program])
-    yield driver
-    assert driver.process is None or driver.stop() is None
+def check_case(driver, case):
+    data, shape = conv_data(case.workload), case.workload.output_shape
+    arguments = sizes(case.workload), data.values(), 4 * int(np.prod(shape))
+    y = np.frombuffer(driver.run(case.function, *arguments), "<f4").reshape(shape)
+    expected = conv_reference(case.workload, data)
+    bound = BOUND[case.function] * max(1.0, np.abs(expected).max())
+    assert np.abs(y - expected).max() <= bound, case
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +102,7 @@ def native(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.function}-{c.workload.shape_key}")
 def test_native(native, case):
-    native.check(case)
+    check_case(native, case)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +111,7 @@ def test_native(native, case):
 def test_other_builds(tmp_path, target, flags):
     with compiled(tmp_path, target, *flags) as process:
         for case in CASES:
-            process.check(case)
+            check_case(process, case)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -185,11 +135,11 @@ def test_random_shapes(native, function):
         pad = (max(ph, -((h - reach[0]) // 2)), max(pw, -((w - reach[1]) // 2)))
         groups = draw(st.integers(1, 4)) if function == "conv2d" else 1
         ci, co = groups * draw(st.integers(1, 20)), groups * draw(st.integers(1, 20))
-        activation = draw(st.sampled_from(handwritten.ACTIVATIONS))
+        activation = draw(st.sampled_from(ACTIVATIONS))
         workload = ConvWorkload(
             draw(st.integers(1, 2)), ci, h, w, co, kernel, stride, pad, dilation, groups, activation
         )
-        native.check(Case(function, workload))
+        check_case(native, Case(function, workload))
 
     check()
 
@@ -211,21 +161,19 @@ def test_refusals(native):
         ({"pad": (1 << 27, 1 << 27)}, TOO_LARGE),
     ]:
         for function in FUNCTIONS:
-            assert native.ask(header(function, good, **changed)) == code, (function, changed)
+            assert native.ask(function, sizes(good, **changed)) == code, (function, changed)
     for changed in ({"kernel": (1, 1)}, {"stride": (2, 1)}, {"dilation": (1, 2)}, {"groups": 2}):
-        assert native.ask(header("winograd_conv2d", good, **changed)) == UNSUPPORTED
-    bytes_of_no_activation = header("conv2d", good)[:-4] + struct.pack("<i", 4)
-    assert native.ask(bytes_of_no_activation) == UNSUPPORTED
+        assert native.ask("winograd_conv2d", sizes(good, **changed)) == UNSUPPORTED
+    assert native.ask("conv2d", [*sizes(good)[:-1], len(ACTIVATIONS)]) == UNSUPPORTED
 
 
 def test_no_parameters_crash_the_check(native):
     number = st.one_of(st.integers(1, 4), st.integers(-(1 << 31), (1 << 31) - 1))
 
     @settings(max_examples=300)
-    @given(st.sampled_from([0, 1]), st.lists(number, min_size=15, max_size=15))
+    @given(st.sampled_from(FUNCTIONS), st.lists(number, min_size=15, max_size=15))
     def check(function, values):
-        code = native.ask(struct.pack("<16i", CHECK_ONLY + function, *values))
-        assert OK <= code <= TOO_LARGE
+        assert OK <= native.ask(function, values) <= TOO_LARGE
 
     check()
 
@@ -267,7 +215,7 @@ def test_peer_says_what_it_cannot():
 
 def test_bench_refuses_wrong_input(tmp_path):
     bench = handwritten.build("conv2d", get_target("host"))
-    numbers = ",".join(map(str, handwritten.sizes(Convolution.of(OTHERS[-2]))))
+    numbers = ",".join(map(str, sizes(OTHERS[-2])))
     one = tmp_path / "one"
     one.write_bytes(bytes(4))
     good = ["conv2d", numbers, one, one, one, tmp_path / "y", tmp_path / "json", "0", "1"]

@@ -1,6 +1,6 @@
-"""The peer ``handwritten``: our own convolutions in C with NEON intrinsics, and their program.
+"""The peer ``handwritten``: our own kernels in C with NEON intrinsics, and their program.
 
-``handwritten.h`` is their interface; ``handwritten_bench.c`` runs one of them on a board.
+``handwritten.h`` and ``bitserial.h`` are their interfaces; ``handwritten_bench.c`` runs one of them on a board.
 """
 
 from __future__ import annotations
@@ -13,22 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from tvm_ops import toolchain
 from tvm_ops.boards import get_board
 from tvm_ops.boards.base import Board
 from tvm_ops.boards.call import Call, File
 from tvm_ops.cache import cached_folder
 from tvm_ops.errors import InputError
-from tvm_ops.peers.convolution import OPERATORS, Array, Convolution
-from tvm_ops.peers.peer import ARGUMENTS, TIMEOUT, BoardName, PeerResult, why_no_arguments
+from tvm_ops.peers.convolution import Array
+from tvm_ops.peers.handwritten.work import FILES, OPERATORS, Work, why_not, work_of
+from tvm_ops.peers.peer import TIMEOUT, BoardName, PeerResult
 from tvm_ops.peers.process import PeerFailed
 from tvm_ops.targets import Target
 from tvm_ops.task import Task
 
 FOLDER = Path(__file__).parent
-ACTIVATIONS = ("none", "relu", "relu6", "hswish")  # in the order of handwritten.h
 CODES = (
     "done",
     "a size is below 1",
@@ -37,6 +35,7 @@ CODES = (
     "written for other kernels, strides or groups",
     "a tensor is too large",
     "a null pointer",
+    "a sum may need more than 16 bits",
 )
 """What the functions of handwritten.h return."""
 _CANNOT = 3  # exit code of handwritten_bench: the function cannot do these sizes
@@ -80,16 +79,6 @@ def build(operator: str, target: Target) -> Path:
     return cached_folder(f"handwritten-{target.name}", recipe, make) / "bench"
 
 
-def sizes(conv: Convolution) -> list[int]:
-    """The fields of ``handwritten_params`` in their order."""
-    pairs = (conv.kernel, conv.stride, conv.pad, conv.dilation)
-    return [
-        *(conv.n, conv.ci, conv.h, conv.w, conv.co),
-        *(number for pair in pairs for number in pair),
-        *(conv.groups, ACTIVATIONS.index(conv.activation)),
-    ]
-
-
 @dataclass
 class HandwrittenProcess:
     """A task ready to run on a board; each ``run`` starts the program anew, with a warm-up."""
@@ -97,6 +86,7 @@ class HandwrittenProcess:
     arguments: list[str | File]
     folder: Path
     task: Task
+    work: Work
     board: BoardName
     timeout: float
     version: str
@@ -127,9 +117,8 @@ class HandwrittenProcess:
         return seconds
 
     def output(self) -> Array:
-        """y[n, co, oh, ow] of the last run."""
-        shape = Convolution.of(self.task.workload).output_shape
-        return np.fromfile(self.folder / "y", "<f4").reshape(shape)
+        """y of the last run, as the operator's reference has it."""
+        return self.work.output((self.folder / "y").read_bytes())
 
 
 class Handwritten:
@@ -140,9 +129,7 @@ class Handwritten:
 
     def why_not(self, task: Task) -> str | None:
         """Why this peer cannot run the task, in one line; None if it can be tried."""
-        if task.operator not in OPERATORS:
-            return f"{self.name} has {', '.join(OPERATORS)} only"
-        return why_no_arguments(task)
+        return why_not(task)
 
     def measure(
         self,
@@ -154,8 +141,8 @@ class Handwritten:
     ) -> PeerResult:
         """Run the task on the board; what goes wrong is the result's ``why_not``.
 
-        ``data`` has x (NCHW), weights (OIHW) and bias, float32, by name. The weights are packed
-        before the clock starts; x and y are NCHW. ``repeat`` counts on host only.
+        ``data`` has the operator's arrays by name. Weights are packed before the clock starts; x
+        and y are NCHW, or packed words of bits. ``repeat`` counts on host only.
         """
         try:
             with self.start(task, board, data, timeout) as process:
@@ -180,12 +167,15 @@ class Handwritten:
         program = build(task.operator, task.target)
         with tempfile.TemporaryDirectory(prefix="tvm_ops-handwritten-") as name:
             folder = Path(name)
-            for file in ARGUMENTS:
-                np.ascontiguousarray(data[file], "<f4").tofile(folder / file)
-            numbers = ",".join(map(str, sizes(Convolution.of(task.workload))))
+            work = work_of(task, data)
+            for file in FILES:
+                work.arrays[file].tofile(folder / file)
+            numbers = ",".join(map(str, work.sizes))
             arguments: list[str | File] = [File(program, "bin/bench"), task.operator, numbers]
-            arguments += [File(folder / file, file) for file in ARGUMENTS]
+            arguments += [File(folder / file, file) for file in FILES]
             results = ("y", "result.json")
             arguments += [File(folder / file, file, comes_back=True) for file in results]
             version = toolchain.compiler_version(task.target.compiler).split()[-1]
-            yield HandwrittenProcess(arguments, folder, task, board, timeout, f"gcc {version}")
+            yield HandwrittenProcess(
+                arguments, folder, task, work, board, timeout, f"gcc {version}"
+            )

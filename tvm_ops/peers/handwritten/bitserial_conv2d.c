@@ -26,7 +26,7 @@ int handwritten_bitserial_conv2d_check(const bitserial_params* q) {
   const int code = check_params(&same);
   if (code) return code;
   const int64_t k[] = {q->ci, q->kh, q->kw};
-  if (product(k, 3) > MAX_K) return HANDWRITTEN_UNSUPPORTED;
+  if (product(k, 3) > MAX_K) return HANDWRITTEN_LONG_SUMS;
   /* Words of 64 bits at most, in bytes; strides beyond the image make nothing larger. */
   const int64_t height = q->h + 2 * (int64_t)q->pad_h + 1, width = q->w + 2 * (int64_t)q->pad_w;
   const int64_t in[] = {q->n, q->ci + 64, height, width}, out[] = {q->n, q->co + 64, height, width};

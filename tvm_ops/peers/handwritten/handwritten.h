@@ -18,7 +18,8 @@ enum {
   HANDWRITTEN_BAD_KERNEL = 3,  /* the kernel is larger than the padded input */
   HANDWRITTEN_UNSUPPORTED = 4, /* a valid convolution, but not for this function */
   HANDWRITTEN_TOO_LARGE = 5,   /* a tensor of more than HANDWRITTEN_MAX_FLOATS */
-  HANDWRITTEN_NULL = 6         /* a null pointer */
+  HANDWRITTEN_NULL = 6,        /* a null pointer */
+  HANDWRITTEN_LONG_SUMS = 7    /* bitserial.h: a sum may need more than 16 bits */
 };
 
 /* No tensor, packed weights or workspace has more: sizes then fit 32 bits everywhere. */
