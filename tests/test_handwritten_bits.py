@@ -23,7 +23,7 @@ from tvm_ops.boards import get_board
 from tvm_ops.errors import InputError
 from tvm_ops.operators import bitserial_conv2d, bitserial_dense, get_operator
 from tvm_ops.peers.handwritten import Handwritten
-from tvm_ops.peers.handwritten.work import as_conv, bit_sizes, why_not, work_of
+from tvm_ops.peers.handwritten.work import bit_sizes, why_not, work_of
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task
 
@@ -157,8 +157,9 @@ def test_thresholds_at_every_sum(native):
 
 def test_refusals(native):
     good = conv(1, 64, 8, 8, 32)
-    fields = "n ci h w co kh kw stride_h stride_w pad_h pad_w word sums".split()
-    sizes = dict(zip(fields, bit_sizes("bitserial_conv2d", good), strict=True))
+    names = ("n", "ci", "h", "w", "co", "kh", "kw", "stride_h", "stride_w", "pad_h", "pad_w")
+    numbers = bit_sizes("bitserial_conv2d", good)
+    sizes = dict(zip((*names, "word", "sums"), numbers, strict=True))
     for changed, code in [
         ({}, OK),
         ({"n": 0}, BAD_SIZE),

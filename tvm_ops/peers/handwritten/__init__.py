@@ -1,6 +1,7 @@
 """The peer ``handwritten``: our own kernels in C with NEON intrinsics, and their program.
 
-``handwritten.h`` and ``bitserial.h`` are their interfaces; ``handwritten_bench.c`` runs one of them on a board.
+``handwritten.h`` and ``bitserial.h`` are their interfaces; ``handwritten_bench.c`` runs one of them
+on a board.
 """
 
 from __future__ import annotations

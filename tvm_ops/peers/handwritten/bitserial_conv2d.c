@@ -157,21 +157,19 @@ INLINE void store_sums(const int pixels, const int vectors, const job_t* job, ui
     }
 }
 
+typedef void (*sum_t)(const steps_t*, const uint8_t* const*, const uint8_t*,
+                      sums_t (*)[VECTORS]);
+
 /* The tiles of the pixels first ... last - 1, which are whole ones. */
-INLINE void convolve(const int pixels, const int vectors, const job_t* arguments, int first,
-                     int last) {
+INLINE void convolve(const int pixels, const int vectors, const sum_t sum, const job_t* arguments,
+                     int first, int last) {
   const job_t local = *arguments, *const job = &local; /* stores to y cannot change it */
   sums_t sums[TILE_PIXELS][VECTORS];
   const uint8_t* from[TILE_PIXELS];
   uint8_t* y = job->y + first * job->pixel;
   for (int tile = first; tile < last; tile += pixels, y += pixels * job->pixel) {
     UNROLL for (int p = 0; p < pixels; p++) from[p] = job->from[tile + p];
-    if (IN_ORDER && pixels == 4 && vectors == VECTORS)
-      sum_tile_in_order(&job->steps, from, job->weights, sums);
-    else
-      sum_tile(pixels, vectors, &job->steps, from, job->weights, sums);
-    if (IN_ORDER && pixels == 1 && vectors == VECTORS)
-      UNROLL for (int v = 0; v < VECTORS; v++) sums[0][v] = turn_upper(sums[0][v]);
+    sum(&job->steps, from, job->weights, sums);
     if (job->sums)
       store_sums(pixels, vectors, job, y, sums);
     else
@@ -179,11 +177,37 @@ INLINE void convolve(const int pixels, const int vectors, const job_t* arguments
   }
 }
 
-#define TILES(pixels, vectors)                                                            \
-  static ORDERED void tiles_##pixels##_##vectors(const job_t* job, int first, int last) { \
-    convolve(pixels, vectors, job, first, last);                                          \
+/* All sums of a tile, by way of what nothing else points to. */
+INLINE void sum_any(const int pixels, const int vectors, const steps_t* steps,
+                    const uint8_t* const* from, const uint8_t* weights, sums_t (*sums)[VECTORS]) {
+  sums_t found[TILE_PIXELS][VECTORS];
+  if (IN_ORDER && pixels == 4 && vectors == VECTORS)
+    sum_tile_in_order(steps, from, weights, found);
+  else
+    sum_tile(pixels, vectors, steps, from, weights, found);
+  UNROLL for (int p = 0; p < pixels; p++)
+    UNROLL for (int v = 0; v < vectors; v++)
+      sums[p][v] = IN_ORDER && pixels == 1 && vectors == VECTORS ? turn_upper(found[p][v])
+                                                                 : found[p][v];
+}
+
+/* With 16 registers GCC spills sums within their loop for the sake of what follows it, so there
+ * the loop is a function. */
+#if defined(__arm__)
+#define SUM_FUNCTION ORDERED
+#else
+#define SUM_FUNCTION INLINE
+#endif
+
+#define TILES(pixels, vectors)                                                             \
+  SUM_FUNCTION void sum_##pixels##_##vectors(                                              \
+      const steps_t* steps, const uint8_t* const* from, const uint8_t* weights,            \
+      sums_t (*sums)[VECTORS]) {                                                           \
+    sum_any(pixels, vectors, steps, from, weights, sums);                                  \
+  }                                                                                        \
+  ORDERED void tiles_##pixels##_##vectors(const job_t* job, int first, int last) {         \
+    convolve(pixels, vectors, sum_##pixels##_##vectors, job, first, last);                 \
   }
-#define WHOLE TILE_PIXELS
 #define EACH_COUNT(pixels) TILES(pixels, 1) TILES(pixels, 2) TILES(pixels, 3) TILES(pixels, 4)
 #define TABLE(pixels) \
   {tiles_##pixels##_1, tiles_##pixels##_2, tiles_##pixels##_3, tiles_##pixels##_4}

@@ -2,8 +2,8 @@
  * cycle, in order. A 128-bit instruction takes the whole vector datapath for a cycle, a 128-bit load
  * takes two cycles alone. An insertion of 64 bits starts beside a 64-bit load, and whatever the
  * integer units do, loads to their registers among it, beside a vector instruction. So the upper
- * half of each vector of weights comes through an integer register: 48 cycles for 16 products and
- * 8 for their loads, of 48 and 12.
+ * half of each vector of weights comes through an integer register: a step has 48 cycles of products
+ * and 8 of loads, where whole vectors would take 12, and 1 for the branch.
  *
  * All other work of the loop has a place beside a vector instruction, one each.
  *
