@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tvm_ops.boards import get_board
+from tvm_ops.boards import get_board, rpc, rpc_tracker
 from tvm_ops.boards.listing import board_states
 from tvm_ops.boards.rpc_farm import local_farm
+from tvm_ops.build import link_module
 from tvm_ops.errors import InputError
 from tvm_ops.run import run_bundle
 from tvm_ops.targets import get_target
@@ -107,3 +109,29 @@ def test_bundles_need_another_board(farm, tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="runs what tune builds, no other programs"):
         run_bundle(sound_bundle(tmp_path / "b.tar.gz"), board=farm.name)
+
+
+def module(folder: Path, name: str, body: str) -> Path:
+    """What ``build`` makes, of one function that does not end well."""
+    source = folder / f"{name}.c"
+    source.write_text(f"int __tvm_ffi_k(void* s, void* a, int n, void* y) {{ {body} return 0; }}\n")
+    built = link_module(source, HOST, folder / f"{name}.so")
+    facts = {"symbol": "k", "arguments": {"y": [[4], "float32"]}}
+    built.with_suffix(".json").write_text(json.dumps(facts))
+    return built
+
+
+def test_a_hang_and_a_crash(tmp_path: Path, monkeypatch) -> None:
+    """A hang costs its time; a crash ends TVM's server, and whoever waits for it is told."""
+    monkeypatch.setattr(rpc, "GRACE", 1.0)
+    monkeypatch.setattr(rpc_tracker, "LOOK_EVERY", 0.1)
+    with local_farm("frail") as address:
+        board = get_board(address.name, HOST)
+        result = board.run(module(tmp_path, "hang", "for (;;) {}"), timeout=1)
+        assert (result.error, result.board_failed) == ("timed out after 1 s", False)
+        good = module(tmp_path, "good", "")
+        assert board.run(good, repeat=3).error is None
+        crash = module(tmp_path, "crash", "*(volatile int*)8 = 1;")
+        assert board.run(crash).error == "crashed: the server's process has ended"
+        gone = board.run(good)
+        assert gone.board_failed and "the tracker has only these keys: none" in (gone.error or "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import subprocess
@@ -18,7 +17,6 @@ from conftest import ROOT
 from ssh_server import (
     Server,
     client_of,
-    make_key,
     running_server,  # noqa: F401 - fixtures
     ssh_client,  # noqa: F401
     ssh_server,
@@ -26,7 +24,6 @@ from ssh_server import (
 
 from tvm_ops.boards import get_board, ssh
 from tvm_ops.build import link_kernels
-from tvm_ops.errors import InputError
 from tvm_ops.peers import get_peer
 from tvm_ops.targets import get_target
 from tvm_ops.task import parse_task
@@ -111,6 +108,15 @@ def test_failures_are_the_programs_own(server, programs) -> None:
     assert board.run(programs["host"], task="hang", timeout=1).error == "timed out after 1 s"
     assert time.monotonic() - start < 20
     assert list(server.temporary.iterdir()) == []
+
+
+def test_a_program_that_cannot_be_started_is_the_boards_fault(server, programs) -> None:
+    prefix = server.folder / "bin/prefix"
+    prefix.write_text("#!/no/such/interpreter\n")
+    prefix.chmod(0o755)
+    result = get_board(f"{server.address}?exec_prefix=prefix", HOST).run(programs["host"])
+    assert result.board_failed and "failed to run command" in (result.error or "")
+    prefix.unlink()
 
 
 def governor(server: Server) -> str:
@@ -269,50 +275,3 @@ def test_the_handwritten_peer_runs_there(server) -> None:
     here = get_peer("handwritten").measure(task, get_board("host", HOST), data)
     assert there.output is not None and here.output is not None and there.seconds
     assert np.array_equal(there.output, here.output)
-
-
-def refusal(address: str, target: str = "host") -> str:
-    with pytest.raises(InputError) as caught:
-        get_board(address, get_target(target)).prepare()
-    message = str(caught.value)
-    assert "\n" not in message and message.startswith(f"board {address}: ")
-    return message.removeprefix(f"board {address}: ")
-
-
-def test_another_architecture_is_refused(server) -> None:
-    assert refusal(server.address, "rpi4").startswith(
-        "its programs are 64-bit x86_64, its kernel x86_64; target rpi4 needs aarch64: "
-    )
-    missing = f"{server.address}?exec_prefix=qemu-none"
-    with pytest.raises(InputError, match="it has no qemu-none; install that on the board"):
-        get_board(missing, get_target("rpi4")).prepare()
-
-
-def test_boards_that_cannot_be_reached(server, tmp_path, monkeypatch) -> None:
-    user = getpass.getuser()
-    assert refusal("ssh:127.0.0.1:9").startswith("nothing listens there")
-    assert refusal("ssh:no-such-host.invalid").startswith("no such host")
-    # Another server's keys, in turn: the client's, then the host's.
-    config = (server.folder / "config").read_text()
-    strange = make_key(tmp_path / "strange")
-
-    def connect_with(text: str) -> str:
-        (tmp_path / "config").write_text(text + " ControlPath none\n")
-        monkeypatch.setenv("TVM_OPS_SSH", f"ssh -F {tmp_path / 'config'} -S none")
-        return refusal(server.address)
-
-    assert connect_with(config.replace(str(server.folder / "key"), str(strange))).startswith(
-        "it accepts none of your keys"
-    )
-    hosts = tmp_path / "known_hosts"
-    hosts.write_text("")
-    text = config.replace(str(server.folder / "known_hosts"), str(hosts))
-    assert connect_with(text) == (
-        "its host key is not known yet; look at it and accept it once, by hand: "
-        f"ssh -p {server.port} {user}@127.0.0.1"
-    )
-    kind, value, *_ = strange.with_suffix(".pub").read_text().split()
-    hosts.write_text(f"[127.0.0.1]:{server.port} {kind} {value}\n")
-    changed = connect_with(text)
-    assert changed.startswith("its host key has changed")
-    assert changed.endswith(f"ssh-keygen -R '[127.0.0.1]:{server.port}'")

@@ -26,6 +26,7 @@ from tvm_ops.task import Knobs, Task
 # A function as TVM's runtime calls it.
 _CHECK = "int __tvm_ffi_tvm_ops_check(void* self, void* a, int n, void* y) { return 0; }"
 _NO_PROGRAMS = "board {} runs what tune builds, no other programs; use an ssh board"
+GRACE = 10.0  # seconds of a session beside the run: the transfers
 _FACTS = ".json"  # beside a module: its symbol and the shapes of its arguments
 
 
@@ -107,7 +108,7 @@ class RpcBoard(Board):
             raise InputError(_NO_PROGRAMS.format(self.name))
         facts = json.loads(facts_file.read_text())
         try:
-            session, module = self._load(program, timeout + 10)
+            session, module = self._load(program, timeout + GRACE)
         except InputError as error:
             return RunResult(self.name, error=str(error), board_failed=True)
         except RuntimeError as error:
@@ -120,7 +121,7 @@ class RpcBoard(Board):
             seconds = list(evaluate(*tensors.values()).results)
             y = tensors[output[0]].numpy().reshape(output[1]) if output else None
         except RuntimeError as error:
-            return RunResult(self.name, error=f"run: {_last_line(error)}")
+            return RunResult(self.name, error=_failure(error, timeout))
         seen_now(self.name)
         outputs = {output[0]: y} if output and y is not None else {}
         return RunResult(self.name, seconds, outputs=outputs)
@@ -155,6 +156,14 @@ def _tensor(array: Array, session: Any) -> Any:
     import tvm
 
     return tvm.runtime.tensor(np.ascontiguousarray(array), session.cpu(0))
+
+
+def _failure(error: Exception, timeout: float) -> str:
+    """As other boards word it."""
+    line = _last_line(error)
+    if "RPCSessionTimeoutError" in line:
+        return f"timed out after {timeout:g} s"
+    return "crashed: the server's process has ended" if "kShutdown" in line else line
 
 
 def _last_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ The protocol is ``tvm/rpc/tracker.py``'s: a magic number, then JSON with its len
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tvm_ops.errors import InputError
 _MAGIC, _SUCCESS, _REQUEST, _SUMMARY = 0x2F271, 0, 4, 6
 _LARGEST = 1 << 20  # bytes of an answer
 CONNECT_TIMEOUT = 5.0  # seconds
+LOOK_EVERY = 2.0  # seconds, whether there is still a server to wait for
 
 WHY_INSECURE = (
     "TVM's RPC has no authentication and no encryption: whoever reaches a server runs programs on "
@@ -52,8 +54,10 @@ def servers(address: Address) -> tuple[int, int, int]:
 def request(address: Address) -> tuple[str, int, str]:
     """Host, port and key of a server, once one is free; raises ``InputError`` as ``servers``."""
     with _tracker(address) as connection:
-        connection.settimeout(None)
-        host, port, key = _ask(connection, [_REQUEST, address.user, "", 1])
+        _send(connection, [_REQUEST, address.user, "", 1])
+        while not select.select([connection], [], [], LOOK_EVERY)[0]:
+            servers(address)  # the last one may have crashed: nobody would ever answer
+        host, port, key = _answer(connection)
     check_allowed(address, host)
     return str(host), int(port), str(key)
 
@@ -78,8 +82,16 @@ def _tracker(address: Address) -> Iterator[socket.socket]:
 
 
 def _ask(connection: socket.socket, question: list[Any]) -> Any:
+    _send(connection, question)
+    return _answer(connection)
+
+
+def _send(connection: socket.socket, question: list[Any]) -> None:
     text = json.dumps(question).encode()
     connection.sendall(struct.pack("<i", len(text)) + text)
+
+
+def _answer(connection: socket.socket) -> Any:
     (size,) = struct.unpack("<i", _received(connection, 4))
     if not 0 < size <= _LARGEST:
         raise ValueError(f"an answer of {size} bytes")

@@ -24,7 +24,7 @@ MEMORY_LIMIT = 4 << 20
 """KiB of address space of a program; under an emulator there is no limit."""
 TRANSFER_RATE = 1e6  # bytes a second that any network should reach
 GRACE = 30.0  # seconds more until a connection counts as broken
-_TIMED_OUT = 124  # exit code of timeout(1)
+_TIMED_OUT, _NOT_STARTED = 124, "timeout: failed to run command"  # what timeout(1) says
 
 
 class SshBoard(Board):
@@ -126,11 +126,16 @@ class SshBoard(Board):
         return there | {f"lib/{path.name}": path for path in call.libraries}
 
     def _measured(self, files: Mapping[str, bytes]) -> Measured:
+        """What the script's files say; an error is a disturbance. Raises ``BoardGone``."""
         texts = {name: data.decode(errors="replace") for name, data in files.items()
                  if name in ("facts", "stdout.end", "stderr.end")}  # fmt: skip
         facts = read_facts(texts["facts"])
         code = int(facts["code"])
         finished = Finished(code, texts["stdout.end"], texts["stderr.end"], code == _TIMED_OUT)
+        if _NOT_STARTED in finished.stderr:
+            line = finished.stderr.strip().splitlines()[-1]
+            hint = "programs have to be allowed below TMPDIR there (mount option noexec)"
+            raise BoardGone(f"{self.name}: {line}; {hint}")
         pinned = self.probe.pin in ("direct", "sudo") and "unpinned" not in facts
         before, after = (Condition.of(facts, f"{when}.") for when in ("before", "after"))
         reason = disturbance(before, after, pinned)

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -107,12 +108,12 @@ class Exchange:
     def send(self, data: bytes) -> None:
         """Wait for the script's turn, as long as it takes, and send; ``finish`` has what failed."""
         assert self._process.stdin and self._process.stdout
-        if self._process.stdout.readline() == b"ready\n":
-            try:
-                self._process.stdin.write(data)
-                self._process.stdin.flush()
-            except BrokenPipeError:
-                pass
+        for line in self._process.stdout:  # a login shell's greetings may come before
+            if line == b"ready\n":
+                with suppress(BrokenPipeError):
+                    self._process.stdin.write(data)
+                    self._process.stdin.flush()
+                return
 
     def finish(self, timeout: float) -> Answer:
         """The rest of its output; after ``timeout`` seconds the connection counts as broken."""
