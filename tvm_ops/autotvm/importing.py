@@ -13,6 +13,7 @@ from tvm_ops.autotvm.templates import from_autotvm
 from tvm_ops.errors import InputError
 from tvm_ops.targets import Target
 from tvm_ops.tuning.log import IMPORTED, Record, append, log_path, read_log
+from tvm_ops.tuning.log_file import sync
 
 
 @dataclass
@@ -58,6 +59,7 @@ def import_log(
             (result.known if name in have else result.new).setdefault(log, []).append(record)
             have.add(name)
         append(log, result.new.get(log, []))
+        sync(log)
     return result
 
 

@@ -130,7 +130,7 @@ def best_knobs(task: Task, logs: Path) -> tuple[Knobs, Record | None]:
     knobs, record = next(_adapted(task, same, 1), None) or untuned_knobs(task, logs)
     source = f"knobs of the nearest one, {record.task}" if record else "default knobs"
     if record and record.imported:
-        source = f"knobs imported from {record.board}, not measured here"
+        source = f"knobs imported from {record.board}, not measured here; tune compares them"
     message = f"{task.key} is not tuned for {task.target.name}: {source}"
     warnings.warn(UntunedWarning(message), stacklevel=2)
     return knobs, record
