@@ -27,13 +27,13 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
 def default(w: Any, target: Any) -> Knobs:
     """A line of 64 bytes of x at once, or what of more planes leaves registers for their bounds.
 
-    x, residual and y of the same size start 16 KB apart or a multiple, which is a way of the A72's
-    L1, of two: what a call reads of a line is all that is there of it. Bounds of several levels
-    are loaded for a call, and do not fit the registers beyond it. In modelled sums a cycle on A72:
-    64 channels of one bit at 56x56 with 8 pixels 19.1, 2 pixels 2.9; two bits, 128 channels at
-    28x28, with 4 pixels 4.2, 1.8 with 2; with pieces outside, 2.2.
+    x, residual and y can lie 16 KB apart or a multiple, a way of the A72's L1, which has two: then
+    what a call reads of a line is all that is there of it. Bounds of several levels are loaded for
+    each call. Modelled sums a cycle on A72: 64 channels of one bit at 56x56 with 8 pixels 19.1, 2
+    pixels 2.9; two bits, 128 channels at 28x28, 4 pixels 4.2, 2 pixels 1.8, pieces outside 2.2.
+    For sums as bytes 8 pixels take registers that are not there (A53: 1.0, with 2 pixels 1.3).
     """
-    wanted = {1: 8, 2: 4, 3: 2}[w.a_bits]
+    wanted = {1: 8, 2: 4, 3: 2}[w.a_bits] if w.out_bits else 2
     pixels = max(p for p in space(w, target)["pieces"]["pixels"] if p <= wanted)
     return {"sketch": "pieces", "pixels": pixels, "order": "pieces_inner"}
 

