@@ -95,6 +95,17 @@ def test_two_writers_tear_nothing(tmp_path: Path) -> None:
     assert all(len(set(lines[i : i + 4])) == 1 for i in range(0, len(lines), 4))
 
 
+def test_zeros_of_a_power_failure_are_cut_off_and_other_files_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(LINES[0].encode() + b"\0" * 4096)
+    with pytest.warns(RepairedWarning, match="4096 bytes, cut off"):
+        repair(path)
+    assert path.read_text() == LINES[0]
+    path.write_text("a letter, say")
+    repair(path)
+    assert read(path) == ["a letter, say\n"]
+
+
 def test_what_is_no_text_names_the_byte(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"\xff\n" + LINES[0].encode())

@@ -252,8 +252,8 @@ def test_the_page_is_sound_and_needs_nothing_else(logs, tmp_path):
 def test_the_page_shows_the_facts(logs):
     text = render(report(logs))
     overview, steps = Page(text).tables
-    row = ["n1 ci64 h56 w56 co64 k3 s1 p1", "2.500", "3.20×", "642", "4.50", "25.69", "8.000"]
-    assert overview[-11:] == [*row, "1.2e-06", "9", "1", "2"]
+    row = ["n1 ci64 h56 w56 co64 k3 s1 p1", "2.500", "3.20×", "642", "642", "–", "4.50", "25.69"]
+    assert overview[-13:] == [*row, "8.000", "1.2e-06", "9", "1", "2"]
     assert "ms, modelled" in overview
     assert steps[4:8] == ["1", "8.000", "1.00×", "the default"]
     assert "modelled cortex-a72 at 1.8 GHz, one thread" in text

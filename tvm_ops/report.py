@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -59,6 +60,17 @@ class Section:
     def operators(self) -> list[tuple[str, list[TaskHistory]]]:
         groups = groupby(self.histories, lambda h: h.task.operator)
         return [(operator, list(group)) for operator, group in groups]
+
+    @property
+    def trials(self) -> int:
+        """Of wholes and of slices."""
+        return sum(len(h.records) + len(h.slices) for h in self.histories)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Trials by the kind of what went wrong, also those of slices; the most frequent first."""
+        records = [r for h in self.histories for r in (*h.records, *h.slices) if r.error]
+        return dict(Counter(r.error.split(":")[0] for r in records if r.error).most_common())
 
     @property
     def provenance(self) -> str:

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from typing import Any
 from tvm_ops.boards import get_board
 from tvm_ops.errors import InputError
 from tvm_ops.operators import get_operator, operator_names
+from tvm_ops.peers.figures import Figure, canonical_key, figures_path, read_figures
+from tvm_ops.report_importance import importance
+from tvm_ops.report_roofline import Roof, roof
 from tvm_ops.targets import NAMES, Target, get_target
 from tvm_ops.task import Knobs, Task, parse_task, task_key
 from tvm_ops.tuning.log import Record, best, read_lines
@@ -24,11 +27,16 @@ CUT_OFF = "cut off"  # the kind of a candidate that was only too slow
 
 @dataclass(frozen=True)
 class TaskHistory:
-    """All trials of one whole task on one kind of board, in the log's order, the default first."""
+    """All trials of one whole task on one kind of board, in the log's order, the default first.
+
+    ``slices`` are those that only ranked candidates, ``peer`` is the fastest library's figure.
+    """
 
     task: Task
     board: str
     records: list[Record]
+    slices: list[Record] = field(default_factory=list)
+    peer: Figure | None = None
 
     @cached_property
     def best(self) -> Record | None:
@@ -88,6 +96,29 @@ class TaskHistory:
         rate = self.mac_per_cycle(record)
         return None if rate is None else 100 * rate / self.task.target.peak(self.task.workload)
 
+    @cached_property
+    def roof(self) -> Roof | None:
+        """What the core could do at best; None on a wall clock, and where it is not known."""
+        return roof(self.task) if self.board == "modelled" else None
+
+    def percent_of_roof(self, record: Record | None) -> float | None:
+        """May pass 100 where Winograd saves multiply-adds."""
+        cycles = record.cycles if record and record.cost else None
+        return 100 * self.roof.cycles / cycles if self.roof and cycles else None
+
+    def ahead_of_peer(self, record: Record | None) -> float | None:
+        """The fastest library's time over the record's."""
+        theirs = self.peer.seconds if self.peer else None
+        return theirs / record.cost if theirs and record and record.cost else None
+
+    @cached_property
+    def importance(self) -> list[tuple[str, float]]:
+        """Knobs and their shares of what decides; of the slices where these were ranked."""
+        from tvm_ops.template import get_schedule
+
+        space = get_schedule(self.task.operator).space(self.task.workload, self.task.target)
+        return importance(space, max(self.records, self.slices, key=len))
+
     def to_json(self) -> dict[str, Any]:
         record, first = self.best, self.records[0].cost
         return {
@@ -98,6 +129,10 @@ class TaskHistory:
             "cycles": record.cycles if record else None,
             "mac_per_cycle": self.mac_per_cycle(record),
             "percent_of_peak": self.percent_of_peak(record),
+            "percent_of_roofline": self.percent_of_roof(record),
+            "fastest_peer": self.peer.peer if self.peer else None,
+            "ahead_of_peer": self.ahead_of_peer(record),
+            "importance": dict(self.importance),
             "default_ms": first * 1e3 if first else None,
             "gain": self.gain(record),
             "max_error": record.max_error if record else None,
@@ -166,13 +201,31 @@ def _find_logs(root: Path) -> list[Path]:
 def _read_file(path: Path, target: Target) -> list[TaskHistory]:
     check = _Checker(path.stem, target)
     histories: dict[tuple[str, str], list[Record]] = {}
+    slices: dict[tuple[str, str], list[Record]] = {}  # their times are of less work
     for record, where in read_lines(path):
         if record.imported:  # no trial of ours
             continue
         check(record, where)
-        if record.slice is None:  # slices only ranked candidates; their times are of less work
-            histories.setdefault((record.task, record.board), []).append(record)
-    return [TaskHistory(check.tasks[key], board, rs) for (key, board), rs in histories.items()]
+        of_task = histories if record.slice is None else slices
+        of_task.setdefault((record.task, record.board), []).append(record)
+    figures = read_figures(figures_path(path.parents[1], target.name))
+    return [
+        TaskHistory(
+            check.tasks[key],
+            board,
+            records,
+            slices.get((key, board), []),
+            _fastest(figures, key) if board == "modelled" else None,
+        )
+        for (key, board), records in histories.items()
+    ]
+
+
+def _fastest(figures: Sequence[Figure], key: str) -> Figure | None:
+    """The fastest library's figure for a task; of several of one version the last counts."""
+    last = {figure.identity: figure for figure in figures if figure.task == canonical_key(key)}
+    timed = [figure for figure in last.values() if figure.seconds]
+    return min(timed, key=lambda figure: figure.seconds or 0.0, default=None)
 
 
 class _Checker:

@@ -121,14 +121,20 @@ def _cut_torn_line(file: FileIO, path: Path) -> None:
 
 
 def _split(data: bytes) -> tuple[bytes, bytes]:
-    """What is whole, and the torn line after it; an object without its newline is whole."""
+    """What is whole, and the torn line after it; an object without its newline is whole.
+
+    Torn is the beginning of an object, or zeros, which a power failure leaves; anything else is for
+    the reader to refuse.
+    """
     end = data.rfind(b"\n") + 1
     last = data[end:]
     try:
-        whole = isinstance(json.loads(last), dict)
+        torn = not isinstance(json.loads(last), dict)
     except ValueError:
-        whole = not last
-    return (data, b"") if whole else (data[:end], last)
+        torn = True
+    if torn and last and (last.startswith(b"{") or not last.strip(b"\0")):
+        return data[:end], last
+    return data, b""
 
 
 def _warn(path: Path, torn: bytes, what: str) -> None:

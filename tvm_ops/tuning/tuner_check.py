@@ -58,6 +58,15 @@ def tasks(target: Target) -> list[Task]:
     return [parse_task("conv2d", f"conv2d-{key}-f32", target) for key in WORKLOADS]
 
 
+def order(tasks: Sequence[Task]) -> list[tuple[Task, str]]:
+    """Workload by workload, so that a run that is stopped has some; the first learns from the next.
+
+    Each learns from those before it.
+    """
+    steps = [(task, tuner) for task in tasks for tuner in LABELS]
+    return [*steps[:2], *steps[3:6], steps[2], *steps[6:]]
+
+
 def measure(task: Task, tuner: str, trials: int, work: Path, pool: Pool) -> None:
     """Tune with the logs in a folder of this tuner's own; what is there is not measured again."""
     logs = work / tuner
@@ -172,13 +181,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     target = get_target(arguments.target)
     half = arguments.trials // 2  # what the guided ones are to do with
-    stages = [("random", arguments.trials), ("xgb", half)]
     with open_pool(arguments.workers) as pool:
-        for stage in (stages, [("transfer", half)], [("xgb", arguments.trials)]):
-            for task in tasks(target):
-                for tuner, trials in stage:
-                    measure(task, tuner, trials, arguments.work, pool)
-                write(arguments.work, arguments.out, target)
+        for task, tuner in order(tasks(target)):
+            trials = arguments.trials if tuner == "random" else half
+            measure(task, tuner, trials, arguments.work, pool)
+            write(arguments.work, arguments.out, target)
 
 
 if __name__ == "__main__":
