@@ -61,7 +61,7 @@ def phone() -> None:
         page.write_text(f"{head}<div class='cards'>{card}</div></section></main></body></html>")
         command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         shot = IMAGES / "report-phone.png"
-        command += ["--window-size=390,1500", f"--screenshot={shot}", page.as_uri()]
+        command += ["--window-size=390,1850", f"--screenshot={shot}", page.as_uri()]
         subprocess.run(command, check=True, capture_output=True)
 
 
