@@ -143,8 +143,12 @@ def add_tasks(parser: Parser, several: bool = True) -> None:
     add_workloads(parser)
 
 
-def add_workloads(parser: Parser, required: bool = True) -> None:
-    """--target, --workload, --logs."""
+def add_workloads(
+    parser: Parser,
+    required: bool = True,
+    default: str = "all that the operator lists, see: tvm-ops list workloads",
+) -> None:
+    """--target, --workload, --logs; ``default`` is what is done where no workload is named."""
     parser.add_argument(
         "--target", type=target, required=required, metavar="T", help="see: tvm-ops list targets"
     )
@@ -154,8 +158,7 @@ def add_workloads(parser: Parser, required: bool = True) -> None:
         action="append",
         default=[],
         metavar="KEY",
-        help="one workload, by its full key; may be repeated "
-        "(default: all that the operator lists, see: tvm-ops list workloads)",
+        help=f"one workload, by its full key; may be repeated (default: {default})",
     )
     add_logs(parser)
 

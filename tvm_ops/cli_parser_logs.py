@@ -11,6 +11,7 @@ from tvm_ops.cli_arguments import (
     add_logs,
     add_output,
     add_verb,
+    add_workloads,
     operator,
     target,
 )
@@ -54,18 +55,7 @@ Knobs that none of AutoTVM's templates has become options of template tvm_ops.OP
     parser.add_argument(
         "operators", type=operator, nargs="*", metavar="OPERATOR", help="(default: all with a log)"
     )
-    parser.add_argument(
-        "--target", type=target, required=True, metavar="T", help="see: tvm-ops list targets"
-    )
-    parser.add_argument(
-        "--workload",
-        dest="workloads",
-        action="append",
-        default=[],
-        metavar="KEY",
-        help="one workload, by its full key; may be repeated (default: all in the log)",
-    )
-    add_logs(parser)
+    add_workloads(parser, default="all in the log")
     parser.add_argument(
         "--format",
         choices=["autotvm", "metaschedule"],

@@ -112,6 +112,17 @@ class Packed:
                         fill(phase, 0, cols.length, True)
 
 
+def zero_outside(w: ConvWorkload, value: Any, row: Any, col: Any) -> Any:
+    """``value`` where (row, col) lies in the input, 0 in its padding; a workload may have none."""
+    from tvm import tirx
+
+    inside = [row >= 0, row < w.h] if w.pad[0] else []
+    inside += [col >= 0, col < w.w] if w.pad[1] else []
+    return (
+        tirx.if_then_else(tirx.all(*inside), value, tirx.const(0, "float32")) if inside else value
+    )
+
+
 def whole(iterator: Any, size: int) -> slice:
     """A whole axis, as compute_at wants it: the range of an iterator of extent 1."""
     return slice(iterator * size, iterator * size + size)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm_ops.operators._conv import ConvWorkload
+from tvm_ops.operators._conv_pack import zero_outside
 from tvm_ops.operators._epilogue import Epilogue
 
 
@@ -85,7 +86,6 @@ def compute_spatial_pack(s: SpatialPack) -> Any:
 
 
 def _pack_input(s: SpatialPack, x: Any, packed: Any) -> None:
-    from tvm import tirx
     from tvm.script.ir_builder import tirx as T
 
     w = s.w
@@ -95,11 +95,7 @@ def _pack_input(s: SpatialPack, x: Any, packed: Any) -> None:
         value = x[at[0], at[3], row, col]
         T.reads(value)
         T.writes(packed[tuple(at)])
-        inside = [row >= 0, row < w.h] if w.pad[0] else []
-        inside += [col >= 0, col < w.w] if w.pad[1] else []
-        if inside:
-            value = tirx.if_then_else(tirx.all(*inside), value, T.float32(0))
-        T.buffer_store(packed, value, at)
+        T.buffer_store(packed, zero_outside(w, value, row, col), at)
 
 
 def _conv(s: SpatialPack, packed: Any, weights: Any, product: Any) -> None:

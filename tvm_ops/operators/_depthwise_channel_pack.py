@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from tvm_ops.operators._conv import ConvWorkload
+from tvm_ops.operators._conv_pack import zero_outside
 from tvm_ops.operators._epilogue import Epilogue
 
 
@@ -38,7 +39,6 @@ def compute_channel_pack(w: ConvWorkload, knobs: dict[str, Any]) -> Any:
 
 
 def _pack_input(w: ConvWorkload, x: Any, packed: Any) -> None:
-    from tvm import tirx
     from tvm.script.ir_builder import tirx as T
 
     loops = tuple(map(int, packed.shape))
@@ -49,11 +49,7 @@ def _pack_input(w: ConvWorkload, x: Any, packed: Any) -> None:
         value = x[vn, vb * loops[-1] + vl, row, col]
         T.reads(value)
         T.writes(packed[tuple(at)])
-        inside = [row >= 0, row < w.h] if w.pad[0] else []
-        inside += [col >= 0, col < w.w] if w.pad[1] else []
-        if inside:
-            value = tirx.if_then_else(tirx.all(*inside), value, T.float32(0))
-        T.buffer_store(packed, value, at)
+        T.buffer_store(packed, zero_outside(w, value, row, col), at)
 
 
 def _conv(w: ConvWorkload, packed: Any, weights: Any, product: Any) -> None:
