@@ -51,6 +51,7 @@ examples:
   tvm-ops tune winograd_conv2d --target rpi4 --trials 64
   tvm-ops tune conv2d --target host --workload conv2d-n1_ci32_h28_w28_co64_k1_s1_p0-f32
   tvm-ops tune --network mobilenet_v1 --network resnet50 --target rpi4 --trials 32
+  tvm-ops tune conv2d --target rpi4 --board ssh:pi@pi4-a --board ssh:pi@pi4-b
   tvm-ops tune --job week.yaml --cluster tcp://boards.local:8786
 
 Ctrl-C, and any other end, leaves a valid log; the same command resumes."""

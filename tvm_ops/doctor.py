@@ -33,6 +33,7 @@ PROGRAMS = (
     ("aarch64-linux-gnu-g++", "--version", "g++-aarch64-linux-gnu"),
     ("arm-linux-gnueabihf-gcc", "--version", "gcc-arm-linux-gnueabihf"),
     ("arm-linux-gnueabihf-g++", "--version", "g++-arm-linux-gnueabihf"),
+    ("ssh", "-V", "openssh-client"),
 )
 # What the cache holds: its folders' names, what they are, and the size of making one.
 CACHED = (
@@ -125,7 +126,7 @@ def _programs() -> Iterator[Finding]:
             yield Finding("system", program, "missing", "nothing", f"apt-get install {package}")
             continue
         done = _run([program, argument])
-        match = re.search(r"\d+\.\d+(\.\d+)?", done.stdout)
+        match = re.search(r"\d+\.\d+(\.\d+)?", done.stdout or done.stderr)  # ssh's choice
         if done.returncode or match is None:
             reason = f"does not run (exit {done.returncode})"
             yield Finding("system", program, "missing", reason, f"apt-get install {package}")
