@@ -13,7 +13,14 @@ from tvm_ops.targets import get_target
 from tvm_ops.task import Knobs, Task, parse_task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log
-from tvm_ops.tuning.nearest import adapt, best_knobs, distance, nearest_knobs, untuned_knobs
+from tvm_ops.tuning.nearest import (
+    adapt,
+    best_knobs,
+    distance,
+    nearest_knobs,
+    other_boards_knobs,
+    untuned_knobs,
+)
 from tvm_ops.tuning.space import check_knobs
 
 
@@ -27,11 +34,18 @@ WIDE = task_of("n1_ci64_h14_w14_co128_k1_s1_p0_none")
 THREE = task_of("n1_ci64_h14_w14_co96_k3_s1_p1")
 
 
-def store(root: Path, task: Task, ms: float | None, knobs: Knobs, rows: int | None = None) -> None:
+def store(
+    root: Path,
+    task: Task,
+    ms: float | None,
+    knobs: Knobs,
+    rows: int | None = None,
+    board: str = "modelled",
+) -> None:
     record = log.new_record(
         task,
         knobs,
-        "modelled",
+        board,
         seconds=[ms / 1e3] if ms else None,
         max_error=0.0 if ms else None,
         error=None if ms else "run: no",
@@ -119,3 +133,22 @@ def test_cli_warns_once_in_one_line(run_cli, tmp_path: Path) -> None:
     assert done.returncode == 0 and "default, not tuned" in done.stdout
     warning = f"tvm-ops: warning: {key} is not tuned for rpi4: default knobs\n"
     assert done.stderr == warning
+
+
+def test_a_real_board_counts_before_the_model(tmp_path: Path) -> None:
+    """Its session begins with the model's best; from then on only its own times count."""
+    address = "ssh:pi@pi4"
+    fast, slow = other(SMALL), default_knobs(SMALL)
+    store(tmp_path, SMALL, 3.0, slow)
+    store(tmp_path, SMALL, 1.0, fast)
+    third = fast | {"unroll_k": slow["unroll_k"] + 1}
+    store(tmp_path, SMALL, 0.1, third, rows=4)
+    begins_with = [fast, slow]
+    assert other_boards_knobs(SMALL, tmp_path, [address], 3) == begins_with
+    assert other_boards_knobs(SMALL, tmp_path, [address], 1) == begins_with[:1]
+    store(tmp_path, SMALL, 5.0, slow, board=address)
+    store(tmp_path, SMALL, 6.0, fast, board=address)
+    store(tmp_path, SMALL, 0.5, third)
+    assert other_boards_knobs(SMALL, tmp_path, [address], 3) == begins_with  # as it began
+    knobs, record = best_knobs(SMALL, tmp_path)
+    assert record and (knobs, record.board) == (slow, address)

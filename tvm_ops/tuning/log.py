@@ -13,6 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from tvm_ops.boards.address import is_address
 from tvm_ops.errors import InputError
 from tvm_ops.task import Knobs, Task
 from tvm_ops.tuning.log_file import append_lines, numbered_lines
@@ -185,7 +186,9 @@ def append(path: Path, records: Iterable[Record]) -> None:
 def best(records: Iterable[Record], rows: int | None = None) -> Record | None:
     """The lowest median among checked trials of the whole workload, or of slices of ``rows`` rows.
 
-    The earlier of two equal ones.
+    The earlier of two equal ones. Where a real board has measured, over ssh or RPC, only its times
+    count: a session there begins with the best that the model knows.
     """
     usable = [r for r in records if r.cost is not None and r.slice == rows]
-    return min(usable, key=lambda r: r.cost or 0.0, default=None)
+    real = [r for r in usable if is_address(r.board)]
+    return min(real or usable, key=lambda r: r.cost or 0.0, default=None)

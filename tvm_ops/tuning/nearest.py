@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,20 @@ def imported_knobs(task: Task, logs: Path, n: int) -> list[Knobs]:
     They are only candidates: a search measures them anew and learns from its own board's times.
     """
     return [knobs for knobs, _record in _adapted(task, imported(task, logs), n)]
+
+
+def other_boards_knobs(task: Task, logs: Path, boards: Sequence[str], n: int) -> list[Knobs]:
+    """Up to ``n`` different ones, the best first, of the task's own records from other boards.
+
+    As they were before the first trial on these ``boards``.
+    """
+    records = read_task(log_path(logs, task.target.name, task.operator), task)
+    before = takewhile(lambda record: record.board not in boards, records)
+    usable = [record for record in before if record.cost and record.slice is None]
+    different: dict[str, Knobs] = {}
+    for record in sorted(usable, key=lambda record: record.cost or 0.0):
+        different.setdefault(knobs_id(record.knobs), record.knobs)
+    return list(different.values())[:n]
 
 
 def best_knobs(task: Task, logs: Path) -> tuple[Knobs, Record | None]:

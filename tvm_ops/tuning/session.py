@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from tvm_ops.boards import get_timing_board
+from tvm_ops.boards.address import board_names, is_address
 from tvm_ops.task import Knobs, Task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log, log_file
 from tvm_ops.tuning.features import task_row
 from tvm_ops.tuning.log import Record
-from tvm_ops.tuning.nearest import imported_knobs, nearest_knobs
+from tvm_ops.tuning.nearest import imported_knobs, nearest_knobs, other_boards_knobs
 from tvm_ops.tuning.options import Options
 from tvm_ops.tuning.pool import Pool, open_pool
 from tvm_ops.tuning.progress import Progress
@@ -224,10 +225,16 @@ class Session:
 
 
 def _first(task: Task, setting: Setting, options: Options) -> list[Knobs]:
-    """The default, imported ones, the nearest tuned workloads' best, what the template likes."""
+    """The default, imported ones, the nearest tuned workloads' best, what the template likes.
+
+    On a real board, before all of these, what is best of the task elsewhere, such as on the model.
+    """
     template = get_schedule(task.operator)
     likely = template.likely(task.workload, task.target) if hasattr(template, "likely") else []
     near: list[Knobs] = []
+    names = board_names(setting.board)
+    if any(map(is_address, names)):
+        near += other_boards_knobs(task, options.logs, names, NEIGHBOURS)
     if options.transfer:
         near += imported_knobs(task, options.logs, IMPORTED)
         near += nearest_knobs(task, options.logs, NEIGHBOURS)
