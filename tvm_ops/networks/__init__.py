@@ -58,7 +58,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 FLOAT = ("resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large")
 """Those whose float32 layers are tuned and compared with the peers' (docs/performance.md)."""
 FEW_BIT = ("alexnet", "vgg11", "resnet18", "squeezenet")
-"""Those whose few-bit versions are compared with float32 (docs/few-bit.md)."""
+"""Those whose few-bit versions are compared with float32 (docs/performance.md)."""
 
 
 def layers(network: str) -> list[Layer]:

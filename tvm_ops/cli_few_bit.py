@@ -1,0 +1,86 @@
+"""``python -m tvm_ops.cli_few_bit``: whole few-bit networks against float32, from logs and runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tvm_ops.errors import InputError
+from tvm_ops.few_bit.documents import write_documents
+from tvm_ops.few_bit.runs import Known, measure
+from tvm_ops.few_bit.sums import NetworkSums, kernels, network_sums
+from tvm_ops.few_bit.tables import document
+from tvm_ops.networks import FEW_BIT
+from tvm_ops.targets import get_target
+from tvm_ops.tuning import log
+
+TARGETS = ("rpi3", "rpi4", "rpi5")
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 when done, 1 if a kernel fails, 2 for bad input, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except InputError as error:
+        print(f"few_bit_networks: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("few_bit_networks: interrupted; what was run is kept, run it again", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="few_bit_networks", description=__doc__)
+    add = parser.add_argument
+    add("targets", nargs="*", metavar="TARGET", help="of --measure: rpi3, rpi4, rpi5")
+    add("--measure", action="store_true", help="first run the kernels of which nothing is known")
+    add("--jobs", type=int, default=1, metavar="N", help="runs side by side")
+    add("--logs", type=Path, default=log.ROOT, metavar="DIR", help="tuning_logs")
+    add("--root", type=Path, default=_ROOT, metavar="DIR", help="has docs/")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    unknown = sorted(set(arguments.targets) - set(TARGETS))
+    if unknown:
+        raise InputError(f"unknown target '{unknown[0]}'; known: {', '.join(TARGETS)}")
+    problems = []
+    if arguments.measure:
+        for target in arguments.targets or TARGETS:
+            problems += _measure(target, arguments)
+    # The documents have all targets, whichever were run.
+    found = {target: _sums(target, arguments) for target in TARGETS}
+    write_documents(arguments.root, found)
+    print("\n".join(document(found)).strip())
+    for problem in problems:
+        print(f"few_bit_networks: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _measure(target: str, arguments: argparse.Namespace) -> list[str]:
+    """Network after network, the cheapest first."""
+    board, problems = get_target(target), []
+    for network in reversed(FEW_BIT):
+        problems += measure(
+            kernels(network, board), board, arguments.logs, _folder(arguments),
+            jobs=arguments.jobs, report=lambda line: print(line, file=sys.stderr, flush=True),
+        )  # fmt: skip
+    return problems
+
+
+def _sums(target: str, arguments: argparse.Namespace) -> list[NetworkSums]:
+    board = get_target(target)
+    known = Known(board, arguments.logs, _folder(arguments))
+    return [network_sums(name, board, arguments.logs, known) for name in FEW_BIT]
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.root) / "docs" / "performance"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
