@@ -15,9 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tvm_ops.autotvm.boards import model_of
-from tvm_ops.autotvm.importing import read_lines
-from tvm_ops.autotvm.lines import parse_line
-from tvm_ops.autotvm.templates import from_autotvm
+from tvm_ops.autotvm.importing import read_configuration, read_lines
 from tvm_ops.boards import get_board
 from tvm_ops.errors import InputError
 from tvm_ops.targets import Target, get_target
@@ -36,12 +34,12 @@ def configurations(
     found: dict[tuple[str, str], tuple[Task, Knobs]] = {}
     for text, where in read_lines(path):
         try:
-            line = parse_line(text, where)
-            if model in (None, model_of(line.target)):
-                pair = from_autotvm(line.template, line.key, line.args, line.entity, target)
-                found.setdefault((pair[0].key, knobs_id(pair[1])), pair)
+            line, task, knobs = read_configuration(text, where, target)
         except InputError as error:
-            print(f"refused: {where}: {error}", flush=True)
+            print(f"refused: {error}", flush=True)
+            continue
+        if model in (None, model_of(line.target)):
+            found.setdefault((task.key, knobs_id(knobs)), (task, knobs))
     return [found[key] for key in sorted(found)]
 
 

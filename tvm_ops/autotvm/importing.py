@@ -12,6 +12,7 @@ from tvm_ops.autotvm.lines import Line, parse_line
 from tvm_ops.autotvm.templates import from_autotvm
 from tvm_ops.errors import InputError
 from tvm_ops.targets import Target
+from tvm_ops.task import Knobs, Task
 from tvm_ops.tuning.log import IMPORTED, Record, append, log_path, read_log
 from tvm_ops.tuning.log_file import sync
 
@@ -47,7 +48,7 @@ def import_log(
     of_log: dict[Path, list[Record]] = {}
     for line, where in shown(read_lines(path)):
         try:
-            record, operator = _record(parse_line(line, where), where, target)
+            record, operator = _record(*read_configuration(line, where, target))
         except InputError as error:
             result.refused.append(str(error))
             continue
@@ -73,16 +74,22 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
     return [(line, where) for line, where in found if line and not line.startswith("#")]
 
 
-def _record(line: Line, where: str, target: Target | None) -> tuple[Record, str]:
+def read_configuration(text: str, where: str, target: Target | None) -> tuple[Line, Task, Knobs]:
+    """A line, and the task and knobs that it stands for; raises ``InputError`` with its place."""
+    line = parse_line(text, where)
     try:
         chosen = target or target_of(line.target)
         task, knobs = from_autotvm(line.template, line.key, line.args, line.entity, chosen)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    return line, task, knobs
+
+
+def _record(line: Line, task: Task, knobs: Knobs) -> tuple[Record, str]:
     time = datetime.fromtimestamp(line.time, timezone.utc).isoformat(timespec="seconds")
     record = Record(
         task=task.key,
-        target=chosen.name,
+        target=task.target.name,
         knobs=knobs,
         seconds=line.seconds,
         cycles=None,
