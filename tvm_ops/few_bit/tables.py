@@ -26,13 +26,16 @@ def document(found: Mapping[str, Sequence[NetworkSums]]) -> Iterator[str]:
     for target, sums in found.items():
         yield from ["", f"### {target}: {ModelledBoard(get_target(target)).label}", ""]
         yield from speedups(target, sums)
-        yield from ["", f"![speedups on {target}](performance/{target}-few-bit.svg)", ""]
+        yield from ["", f"![speedups on {target}](performance/{target}-few-bit.svg)"]
         if any(s.slowdown(ABLATION[1]) for s in sums):
             yield from [
-                "Time of the binarized layers, one unipolar bit, over that with everything:"
+                "",
+                "Time of the binarized layers, one unipolar bit, over that with all:",
+                "",
             ]
-            yield from ["", *ablation(sums), ""]
-            yield f"![without parts on {target}](performance/{target}-few-bit-without.svg)"
+            yield from ablation(sums)
+            without = f"performance/{target}-few-bit-without.svg"
+            yield from ["", f"![time without parts on {target}]({without})"]
         yield from missing(sums)
 
 

@@ -71,13 +71,18 @@ def few_bit_task(layer: Layer, precision: Precision, target: Target) -> Task:
     """
     w = layer.workload
     ci = -(-w.ci // GROUP) * GROUP
-    bits = {
+    bits: dict[str, Any] = {
         "a_bits": precision.a_bits, "w_bits": 1, "polarity": precision.polarity, "glue": "thr",
         "out_bits": precision.a_bits, "word": WORD,
     }  # fmt: skip
     if layer.operator == "dense":
         return Task("bitserial_dense", bitserial_dense.Workload(w.n, ci, w.co, **bits), target)
-    window = {"kernel": w.kernel, "stride": w.stride, "pad": w.pad, "groups": w.groups}
+    window: dict[str, Any] = {
+        "kernel": w.kernel,
+        "stride": w.stride,
+        "pad": w.pad,
+        "groups": w.groups,
+    }
     workload = bitserial_conv2d.Workload(w.n, ci, w.h, w.w, w.co, **window, **bits)
     return Task("bitserial_conv2d", workload, target)
 
