@@ -202,6 +202,24 @@ def test_only_what_is_not_known_is_run_and_failures_are_told(tmp_path, monkeypat
     tried.clear()
     assert measure(wanted, RPI3, made.logs, made.folder) == problems
     assert {key.split("-")[0] for key in tried} == {"fused_glue"}
+    tried.clear()
+    measure(wanted, RPI3, made.logs, made.folder, again=True)
+    assert {kernel.task.key for kernel in wanted} == set(tried)
+
+
+def test_what_was_run_before_ctrl_c_is_kept(tmp_path, monkeypatch, capsys):
+    made = Made(tmp_path)
+
+    def run(kernel: Kernel) -> Run:
+        if kernel.task.operator != "bitpack":
+            raise KeyboardInterrupt
+        return Run(kernel.task.key, "rpi3", knobs_of(kernel), 7, DATE)
+
+    monkeypatch.setattr(runs, "_run", run)
+    arguments = ["--measure", "rpi3", "--logs", str(made.logs), "--root", str(tmp_path)]
+    assert cli_few_bit.main(arguments) == 130
+    assert "what was run is kept" in capsys.readouterr().err
+    assert len(runs_path(made.folder, "rpi3").read_text().splitlines()) == 1
 
 
 def test_plots_have_a_bar_for_each_known_value():

@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("targets", nargs="*", metavar="TARGET", help="of --measure: rpi3, rpi4, rpi5")
     add("--measure", action="store_true", help="first run the kernels of which nothing is known")
+    add("--again", action="store_true", help="for --measure: what is known too")
     add("--jobs", type=int, default=1, metavar="N", help="runs side by side")
     add("--logs", type=Path, default=log.ROOT, metavar="DIR", help="tuning_logs")
     add("--root", type=Path, default=_ROOT, metavar="DIR", help="has docs/")
@@ -67,7 +68,8 @@ def _measure(target: str, arguments: argparse.Namespace) -> list[str]:
     for network in reversed(FEW_BIT):
         problems += measure(
             kernels(network, board), board, arguments.logs, _folder(arguments),
-            jobs=arguments.jobs, report=lambda line: print(line, file=sys.stderr, flush=True),
+            again=arguments.again, jobs=arguments.jobs,
+            report=lambda line: print(line, file=sys.stderr, flush=True),
         )  # fmt: skip
     return problems
 

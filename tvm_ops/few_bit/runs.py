@@ -69,10 +69,11 @@ def measure(
     logs: Path,
     folder: Path,
     *,
+    again: bool = False,
     jobs: int = 1,
     report: Callable[[str], None] = lambda _line: None,
 ) -> list[str]:
-    """Run the target's kernels of which nothing is known, and append to the file of runs.
+    """Run the target's kernels of which nothing is known, or with ``again`` all, and keep the runs.
 
     It can be stopped at any time. Returns those that fail, in a line each; these are not kept.
     """
@@ -80,7 +81,7 @@ def measure(
     todo = {
         (kernel.task.key, knobs_id(knobs_of(kernel))): kernel
         for kernel in kernels
-        if known.cycles(kernel) is None
+        if again or known.cycles(kernel) is None
     }
     for number, kernel, done in side_by_side(_run, list(todo.values()), jobs):
         said = done if isinstance(done, str) else f"{done.cycles / 1e6:.3f} Mcycles"
