@@ -10,6 +10,7 @@ from typing import Any
 Knobs = dict[str, Any]
 
 _MAX_PIXELS = {"aarch64": 5, "armv7": 2, "x86_64": 3}  # of 32, 16 and 16 registers
+_DUPLICATES = ("cortex-a72", "cortex-a76")
 _MAX_OFFSET = 65520  # bytes: the immediate of a 16-byte load
 _PARALLEL_COPY = 16384  # words; fewer are there before threads are
 
@@ -40,16 +41,24 @@ def takes(w: Any) -> bool:
     return w.cut is not None and (w.groups == 1 or w.co // w.groups % 8 == 0)
 
 
-def legal(w: Any, knobs: Knobs) -> bool:
-    """Whether there is a copy that could have words twice, and its offsets fit an instruction."""
+def legal(w: Any, target: Any, knobs: Knobs) -> bool:
+    """Whether there is a copy that could have words twice, and its offsets fit an instruction.
+
+    On A72 and A76 a copy that can has to: the timing model does not charge the vector pipe of
+    `ld1r`, so a search would take a gain that boards do not have.
+    """
+    could = knobs["x"] != "direct" and _reach(w, knobs) * 16 <= _MAX_OFFSET
     if not knobs["duplicated"]:
-        return True
+        return not could or target.core not in _DUPLICATES
+    return could
+
+
+def _reach(w: Any, knobs: Knobs) -> int:
+    """Words from the first to the last one of a chunk."""
     rows, words = w.cut
     if knobs["x"] == "im2col":
-        reach = rows * w.kernel[1] * words * knobs["pixels"]
-    else:
-        reach = ((rows - 1) * (w.w + 2 * w.pad[1]) + w.kernel[1]) * words
-    return knobs["x"] != "direct" and reach * 16 <= _MAX_OFFSET
+        return int(rows * w.kernel[1] * words * knobs["pixels"])
+    return int((rows - 1) * (w.w + 2 * w.pad[1]) + w.kernel[1]) * words
 
 
 def default(w: Any, target: Any) -> Knobs:
@@ -67,11 +76,11 @@ def likely(w: Any, target: Any) -> list[Knobs]:
     pixels = sorted(options["pixels"], key=lambda p: _cost(w, target, p))
     found = []
     for x in ["direct", "padded"] if _is_small(w) else ["padded", "direct"]:
-        twice = [True, False] if target.core in ("cortex-a72", "cortex-a76") else [False]
+        twice = [True, False] if target.core in _DUPLICATES else [False]
         for duplicated in twice:
             for p in pixels[:3]:
                 knobs = fixed | {"pixels": p, "x": x, "duplicated": duplicated}
-                if x in options["x"] and legal(w, knobs):
+                if x in options["x"] and legal(w, target, knobs):
                     found.append(knobs)
     return found
 

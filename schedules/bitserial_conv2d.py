@@ -20,7 +20,7 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     """Whether the tile can read x as it lies."""
-    return knobs["sketch"] == "plain" or tiles.legal(w, knobs)
+    return knobs["sketch"] == "plain" or tiles.legal(w, target, knobs)
 
 
 def default(w: Any, target: Any) -> Knobs:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from schedules import bitserial_conv2d
 from tests.bits_machine import PAGE, Machine
 from tvm_ops.operators._bitserial_asm import HALVES, Assembly
 from tvm_ops.operators._bitserial_chunk import STEP, Chunk, Registers
 from tvm_ops.operators._bitserial_in_order import InOrder
 from tvm_ops.operators._bitserial_tiled import Tiled
 from tvm_ops.operators.bitserial_conv2d import WORKLOADS, Workload
+from tvm_ops.targets import get_target
 
 
 def chunk(
@@ -136,3 +138,14 @@ def test_chunks_of_resnet_waste_nothing() -> None:
         w = Workload(1, channels, size, size, channels)
         assert w.cut == cut
         assert w.group_words % cut[1] == 0
+
+
+@pytest.mark.parametrize("target", ["rpi3", "rpi4", "rpi5", "rpi4-armv7", "host"])
+def test_wide_images_have_a_default(target: str) -> None:
+    """Rows that no offset reaches with words twice are read with words once."""
+    board = get_target(target)
+    for width in (2000, 3000):
+        w = Workload(1, 64, 4, width, 8)
+        knobs = bitserial_conv2d.default(w, board)
+        assert bitserial_conv2d.legal(w, board, knobs)
+        assert knobs["duplicated"] == (board.core in ("cortex-a72", "cortex-a76") and width == 2000)
