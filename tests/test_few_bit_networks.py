@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -240,7 +241,12 @@ def test_command_line(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| AlexNet |" in printed and "| 8.4x |" in printed
     text = (tmp_path / "docs/performance.md").read_text()
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and printed.strip() in text
+    assert (
+        text.startswith("before\n")
+        and text.endswith("\nafter\n")
+        and printed.partition("\n\nrpi3, all layers:")[0] in text
+    )
+    assert re.search(r"^AlexNet, 3 bits unipolar +█{6} 2.96x$", printed, re.MULTILINE)
     assert read_sums(tmp_path, "rpi3")[0] == made.sums
     assert cli_few_bit.main(["rpi2", *arguments]) == 2
     assert "unknown target 'rpi2'" in capsys.readouterr().err

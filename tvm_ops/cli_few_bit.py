@@ -11,7 +11,7 @@ from tvm_ops.errors import InputError
 from tvm_ops.few_bit.documents import write_documents
 from tvm_ops.few_bit.runs import Known, measure
 from tvm_ops.few_bit.sums import NetworkSums, kernels, network_sums
-from tvm_ops.few_bit.tables import document
+from tvm_ops.few_bit.tables import document, text_plot
 from tvm_ops.networks import FEW_BIT
 from tvm_ops.targets import get_target
 from tvm_ops.tuning import log
@@ -57,6 +57,8 @@ def _run(arguments: argparse.Namespace) -> int:
     found = {target: _sums(target, arguments) for target in TARGETS}
     write_documents(arguments.root, found)
     print("\n".join(document(found)).strip())
+    for target, sums in found.items():
+        print("", *text_plot(target, sums), sep="\n")
     for problem in problems:
         print(f"few_bit_networks: {problem}", file=sys.stderr)
     return 1 if problems else 0

@@ -79,6 +79,17 @@ def missing(sums: Sequence[NetworkSums]) -> Iterator[str]:
             yield "of ours, so the speedups are at most these."
 
 
+def text_plot(target: str, sums: Sequence[NetworkSums]) -> Iterator[str]:
+    """The speedups of all layers as bars for a terminal, a block for half of float32's speed."""
+    yield f"{target}, all layers:"
+    for network in sums:
+        for precision in PRECISIONS:
+            speedup = network.speedup(precision.name)
+            bar = "█" * round(2 * (speedup or 0))
+            title = f"{NAMES[network.network]}, {precision.name}"
+            yield f"{title:32} {bar} {_times(speedup)}"
+
+
 def _times(speedup: float | None) -> str:
     return f"{speedup:.2f}x" if speedup else _UNKNOWN
 
