@@ -31,7 +31,7 @@ def farm():
 
 
 @pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch) -> None:
+def known_boards(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("TVM_OPS_BOARDS", str(tmp_path / "boards.yaml"))
 
