@@ -16,7 +16,8 @@ folder=$(mktemp -d)
 scheduler=$folder/scheduler.json
 pids=()
 stop() {
-    kill "${pids[@]}" 2>/dev/null || true
+    # At once: a worker that is asked to end waits for its scheduler, which has ended.
+    kill -KILL "${pids[@]}" 2>/dev/null || true
     rm -rf "$folder"
 }
 trap stop EXIT
@@ -36,6 +37,7 @@ wait_for() {
 wait_for test -s "$scheduler"
 for workers in 1 2; do
     "$python" -m distributed.cli.dask_worker --host 127.0.0.1 --no-dashboard --no-nanny --nthreads 1 \
+        --death-timeout 20 \
         --scheduler-file "$scheduler" --local-directory "$folder" >"$folder/worker-$workers.log" 2>&1 &
     pids+=($!)
     wait_for grep -q "Registered to" "$folder/worker-$workers.log"
