@@ -36,6 +36,7 @@ from tvm_ops.peers.figures import PEERS, Figure, append_figures, figures_path
 from tvm_ops.performance.lines import append_line
 from tvm_ops.performance.markdown import marks
 from tvm_ops.targets import get_target
+from tvm_ops.template import default_knobs
 from tvm_ops.tuning.log import append, log_path, new_record
 
 RPI3 = get_target("rpi3")
@@ -92,7 +93,7 @@ def test_each_step_is_also_without_what_those_before_are_without():
     layer = next(x for x in binarized("alexnet") if x.operator == "dense")
     task = few_bit_task(layer, ONE_BIT, RPI3)
     steps = [list(ablated(task, step)) for step in range(len(ABLATION))]
-    assert steps[0] == [Kernel(task)]
+    assert steps[0] == [Kernel(task, default_knobs(task))]
     fused, acc = (k[0].task.key for k in (steps[1], steps[2]))
     assert fused == task.key and acc == task.key.replace("thr1", "acc")
     assert [k.task.operator for k in steps[1][1:]] == ["bitpack"]

@@ -52,9 +52,13 @@ class Known:
                     records.setdefault(record.task, []).append(record)
         self._tuned = {key: chosen for key, found in records.items() if (chosen := best(found))}
         self._runs = {
-            (run.task, knobs_id(run.knobs)): run.cycles
-            for run in read_lines(runs_path(folder, target.name), Run)
+            (record.task, knobs_id(record.knobs)): record.cycles
+            for found in records.values()
+            for record in found
+            if record.cost and record.slice is None
         }
+        for run in read_lines(runs_path(folder, target.name), Run):
+            self._runs[run.task, knobs_id(run.knobs)] = run.cycles
 
     def cycles(self, kernel: Kernel) -> int | None:
         """With the kernel's knobs; where it has none, the fewer of tuned and default knobs."""

@@ -111,7 +111,8 @@ def ablated(task: Task, step: int) -> Iterator[Kernel]:
 
     Without packed output a ``bitpack`` of the codes as bytes comes behind; without fused glue the
     layer writes its sums, and ``fused_glue`` makes codes of them. Then plain loops take the place
-    of the register tile, scalar ones that of vectors, shifts and adds that of the instruction.
+    of the register tile, scalar ones that of vectors, shifts and adds that of the instruction. No
+    step has tuned knobs, which not all have.
     """
     shape, target, bits = _output(task), task.target, task.workload.out_bits
     fused = step < ABLATION.index("without fused glue")
@@ -128,7 +129,7 @@ def ablated(task: Task, step: int) -> Iterator[Kernel]:
 
 def _layer_kernel(task: Task, step: int) -> Kernel:
     if step < ABLATION.index("without register tiling"):
-        return Kernel(task)
+        return Kernel(task, default_knobs(task))
     scalar = step >= ABLATION.index("without vectorization")
     popcount = "cnt" if step < ABLATION.index("without fast popcount") else "swar"
     if scalar:  # LLVM makes vectors of scalar loops by itself, the same as ours
