@@ -73,7 +73,7 @@ def _groups(
         for number, row in enumerate(values):
             value = row[place]
             x, y = left + number * bar, _y(value or 0.0, high)
-            label = f"{value:.1f}" if value else "?"
+            label = f"{value:.2f}" if value else "?"
             if value:
                 shape = f"M{x + 1:.1f} {y:.1f}h{bar - 2:.1f}V{HEIGHT - _BOTTOM}h{2 - bar:.1f}z"
                 yield f'<path fill="{_COLOURS[number]}" d="{shape}"/>'

@@ -52,5 +52,10 @@ def plots(target: str, sums: Sequence[NetworkSums]) -> tuple[str, str]:
         bars(
             f"{target}: times faster than the best float32, all layers", networks, names, speedups
         ),
-        bars(f"{target}: time of the binarized layers, 1 bit", networks, ABLATION, without),
+        bars(
+            f"{target}: time of the binarized layers over that with all, 1 bit",
+            networks,
+            ABLATION,
+            without,
+        ),
     )
