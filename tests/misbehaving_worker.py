@@ -14,7 +14,7 @@ from typing import Any
 
 from tvm_ops import build, toolchain
 from tvm_ops.targets import Target
-from tvm_ops.tuning import measure, worker
+from tvm_ops.tuning import worker
 
 KERNELS = {
     "loop": "for (volatile int i = 0;; ++i) {}",
@@ -59,7 +59,7 @@ COMPILERS = {
     "compiler hangs": lambda: time.sleep(600),
     "disk full": space_runs_out,
 }
-original = measure.build_program
+original = build.build_program
 
 
 def build_program(entries: Sequence[Any], target: Target, path: Path) -> Path:
@@ -76,5 +76,5 @@ def build_program(entries: Sequence[Any], target: Target, path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    measure.build_program = build_program
+    build.build_program = build_program
     worker.main()
