@@ -74,7 +74,8 @@ def test_search_repeats_itself_and_learns(name: str) -> None:
             proposed += [knobs_id(k) for k in batch]
             means.append(sum(costs) / len(costs))
         assert len(set(proposed)) == len(proposed)
-        assert len(space) == 1 or min(means[2:]) < means[0]
+        has_learnt = len(space) > 1 and len(means) > 2  # a smaller space is all proposed before
+        assert not has_learnt or min(means[2:]) < means[0]
         runs.append(proposed)
     assert runs[0] == runs[1]
     assert [knobs_id(k) for k in search_of(task, seed=6).propose()] != runs[0][:12]
