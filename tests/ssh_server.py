@@ -112,7 +112,8 @@ def ssh_server(folder: Path) -> Iterator[Server]:
     kind, value, *_ = host_key.with_suffix(".pub").read_text().split()
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {kind} {value}\n")
     with (folder / "sshd.log").open("wb") as log:
-        command = [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
+        # It stops by itself where the tests were killed.
+        command = ["timeout", "1800", SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
         process = subprocess.Popen(command, stderr=log, start_new_session=True)
     server = Server(folder, port, process)
     try:
