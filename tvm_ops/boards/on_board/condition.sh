@@ -2,7 +2,7 @@
 # TVM_OPS_SYS and TVM_OPS_LOCK are for machines with several boards in one, such as containers.
 sys=${TVM_OPS_SYS:-/sys}
 cpufreq=$sys/devices/system/cpu/cpufreq
-lock=${TVM_OPS_LOCK:-/var/tmp/tvm_ops.lock}
+lock=${TVM_OPS_LOCK:-/run/lock/tvm_ops.lock}
 
 # The largest number in the files, nothing if none can be read.
 largest() {
@@ -39,7 +39,7 @@ put() {
 open_lock() {
     mkdir -m 755 "$lock" 2>/dev/null
     if [ ! -d "$lock" ] || [ ! -r "$lock" ]; then
-        echo "the lock $lock is no folder that can be read" >&2
+        echo "the lock $lock is no folder that can be read; TVM_OPS_LOCK names another" >&2
         exit 90
     fi
     exec 9<"$lock"
