@@ -220,7 +220,7 @@ def test_what_was_run_before_ctrl_c_is_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(runs, "_run", run)
     arguments = ["--measure", "rpi3", "--logs", str(made.logs), "--root", str(tmp_path)]
     assert cli_few_bit.main(arguments) == 130
-    assert "what was run is kept" in capsys.readouterr().err
+    assert "what was measured is kept" in capsys.readouterr().err
     assert len(runs_path(made.folder, "rpi3").read_text().splitlines()) == 1
 
 

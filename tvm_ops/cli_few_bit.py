@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tvm_ops.errors import InputError
+from tvm_ops.cli_script import TARGETS, check_targets, end, run_script, say
 from tvm_ops.few_bit.documents import write_documents
 from tvm_ops.few_bit.runs import Known, measure
 from tvm_ops.few_bit.sums import NetworkSums, kernels, network_sums
@@ -16,25 +16,18 @@ from tvm_ops.networks import FEW_BIT
 from tvm_ops.targets import get_target
 from tvm_ops.tuning import log
 
-TARGETS = ("rpi3", "rpi4", "rpi5")
+NAME = "few_bit_networks"
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when done, 1 if a kernel fails, 2 for bad input, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except InputError as error:
-        print(f"few_bit_networks: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("few_bit_networks: interrupted; what was run is kept, run it again", file=sys.stderr)
-        return 130
+    return run_script(NAME, lambda: _run(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="few_bit_networks", description=__doc__)
+    parser = argparse.ArgumentParser(prog=NAME, description=__doc__)
     add = parser.add_argument
     add("targets", nargs="*", metavar="TARGET", help="of --measure: rpi3, rpi4, rpi5")
     add("--measure", action="store_true", help="first run the kernels of which nothing is known")
@@ -46,9 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    unknown = sorted(set(arguments.targets) - set(TARGETS))
-    if unknown:
-        raise InputError(f"unknown target '{unknown[0]}'; known: {', '.join(TARGETS)}")
+    check_targets(arguments.targets)
     problems = []
     if arguments.measure:
         for target in arguments.targets or TARGETS:
@@ -59,9 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
     print("\n".join(document(found)).strip())
     for target, sums in found.items():
         print("", *text_plot(target, sums), sep="\n")
-    for problem in problems:
-        print(f"few_bit_networks: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+    return end(NAME, problems)
 
 
 def _measure(target: str, arguments: argparse.Namespace) -> list[str]:
@@ -71,7 +60,7 @@ def _measure(target: str, arguments: argparse.Namespace) -> list[str]:
         problems += measure(
             kernels(network, board), board, arguments.logs, _folder(arguments),
             again=arguments.again, jobs=arguments.jobs,
-            report=lambda line: print(line, file=sys.stderr, flush=True),
+            report=say,
         )  # fmt: skip
     return problems
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tvm_ops.errors import InputError
+from tvm_ops.cli_script import TARGETS, check_targets, end, run_script, say
 from tvm_ops.networks import all_layers
 from tvm_ops.performance.documents import Facts, write_documents
 from tvm_ops.performance.host import host_path, measure_host, read_host
@@ -24,25 +24,18 @@ from tvm_ops.performance.untuned import (
 from tvm_ops.targets import Target, get_target
 from tvm_ops.tuning import log
 
-TARGETS = ("rpi3", "rpi4", "rpi5")
+NAME = "performance"
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when done, 1 if a run is not what the log says, 2 for bad input, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except InputError as error:
-        print(f"performance: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("performance: interrupted; what was run is kept, run it again", file=sys.stderr)
-        return 130
+    return run_script(NAME, lambda: _run(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="performance", description=__doc__)
+    parser = argparse.ArgumentParser(prog=NAME, description=__doc__)
     add = parser.add_argument
     add("targets", nargs="*", metavar="TARGET", help="of --check and --untuned: rpi3, rpi4, rpi5")
     add("--check", action="store_true", help="first run the best kernel of each layer again")
@@ -56,9 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    unknown = sorted(set(arguments.targets) - set(TARGETS))
-    if unknown:
-        raise InputError(f"unknown target '{unknown[0]}'; known: {', '.join(TARGETS)}")
+    check_targets(arguments.targets)
     problems = _measure(arguments)
     folder = _folder(arguments)
     # The documents have all targets, whichever were run.
@@ -66,9 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     untuned = {name: summarise(own, read_untuned(folder, name)) for name, own in rows.items()}
     write_documents(arguments.root, Facts(rows, untuned, read_host(folder)))
     print("\n".join(goals_table(rows)))
-    for problem in problems:
-        print(f"performance: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+    return end(NAME, problems)
 
 
 def _measure(arguments: argparse.Namespace) -> list[str]:
@@ -81,10 +70,10 @@ def _measure(arguments: argparse.Namespace) -> list[str]:
         if arguments.untuned:
             path = untuned_path(folder, target.name)
             jobs = arguments.jobs
-            measure_untuned(rows, target, arguments.logs, path, jobs=jobs, report=_tell)
+            measure_untuned(rows, target, arguments.logs, path, jobs=jobs, report=say)
     if arguments.host:
         measure_host(
-            all_layers(), arguments.logs, host_path(folder), again=arguments.again, report=_tell
+            all_layers(), arguments.logs, host_path(folder), again=arguments.again, report=say
         )
     return problems
 
@@ -107,12 +96,8 @@ def _check(target: Target, rows: Sequence[LayerRow], arguments: argparse.Namespa
         reruns_path(_folder(arguments), target.name),
         again=arguments.again,
         jobs=arguments.jobs,
-        report=_tell,
+        report=say,
     )
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

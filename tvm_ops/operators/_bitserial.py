@@ -13,7 +13,7 @@ from tvm_ops.errors import InputError
 from tvm_ops.operators import _bits
 from tvm_ops.operators._accumulator import accumulator_dtype, largest_sum
 from tvm_ops.operators._conv import MAX_ELEMENTS, MAX_SIZE
-from tvm_ops.operators._few_bits import GLUE_PARAMETERS, FewBits, glue_shapes
+from tvm_ops.operators._few_bits import GLUE_PARAMETERS, Windowed, glue_shapes
 from tvm_ops.operators._key import Pair, check_dtype, pair
 
 POLARITIES = ("bipolar", "bipolar0", "unipolar")
@@ -28,7 +28,7 @@ _KEY = re.compile(
 
 
 @dataclass(frozen=True)
-class FewBitWorkload(FewBits):
+class FewBitWorkload(Windowed):
     """A 2-d convolution of codes x[n, h, w, ci] with weights [co, kh, kw, ci / groups].
 
     x has ``a_bits`` (1 to 3), weights ``w_bits`` (1, 2; bipolar). ``polarity`` is what x's codes
@@ -128,14 +128,6 @@ class FewBitWorkload(FewBits):
             return False
         together = self.a_bits == self.groups == 1 and self.cut[1] == self.group_words
         return self.kernel == (1, 1) or together
-
-    @property
-    def out_h(self) -> int:
-        return (self.h + 2 * self.pad[0] - self.kernel[0]) // self.stride[0] + 1
-
-    @property
-    def out_w(self) -> int:
-        return (self.w + 2 * self.pad[1] - self.kernel[1]) // self.stride[1] + 1
 
     @property
     def macs(self) -> int:

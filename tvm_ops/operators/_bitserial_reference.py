@@ -35,11 +35,8 @@ def sums(w: FewBitWorkload, x: Array, weights: Array) -> Array:
 def reference(w: FewBitWorkload, arrays: dict[str, Array]) -> Array:
     """Codes uint8[n, oh, ow, co], or sums y in ``output_dtype``; numpy only."""
     y = sums(w, arrays["x"], arrays["weights"])
-    if w.glue == "thr":
-        return _glue.threshold_codes(y, arrays["thresholds"], arrays["signs"], w.out_bits)
-    if w.glue == "shift":
-        return _glue.shift_codes(y, arrays["mu"], arrays["shift"], w.out_bits)
-    return y.astype(w.output_dtype)
+    found = _glue.glue_codes(w.glue, y, arrays, w.out_bits)
+    return found.astype(w.output_dtype) if w.glue == "acc" else found
 
 
 def data(w: FewBitWorkload, seed: int = 0) -> dict[str, Array]:

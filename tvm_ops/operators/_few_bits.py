@@ -62,6 +62,24 @@ class FewBits(ABC):
         return tuple(name for name in self.arguments if name in known)
 
 
+class Windowed(FewBits):
+    """One with a window that moves over h and w."""
+
+    h: int
+    w: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int]
+
+    @property
+    def out_h(self) -> int:
+        return (self.h + 2 * self.pad[0] - self.kernel[0]) // self.stride[0] + 1
+
+    @property
+    def out_w(self) -> int:
+        return (self.w + 2 * self.pad[1] - self.kernel[1]) // self.stride[1] + 1
+
+
 def split_dtype(text: str, dtype: str, first: Iterable[str]) -> tuple[str, str]:
     """``s16u64`` as ``s16``, which is one of ``first``, and the word; raises ``InputError``."""
     for name in first:

@@ -49,6 +49,15 @@ def shift_codes(y: Array, mu: Array, shift: Array, bits: int) -> Array:
     return np.clip(shifted, 0, 2**bits - 1).astype(np.uint8)
 
 
+def glue_codes(glue: str, y: Array, arrays: dict[str, Array], bits: int) -> Array:
+    """What ``glue``, thr or shift, makes of sums y[..., co]; y itself for acc."""
+    if glue == "thr":
+        return threshold_codes(y, arrays["thresholds"], arrays["signs"], bits)
+    if glue == "shift":
+        return shift_codes(y, arrays["mu"], arrays["shift"], bits)
+    return y
+
+
 def shift_thresholds(mu: Array, shift: Array, bits: int) -> Array:
     """The shift form as thresholds int32[co, 2^bits - 1]; the sign of each channel is +1.
 

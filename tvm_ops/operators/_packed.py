@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from tvm_ops.operators._bits import word_bits, words
+from typing import Any
+
+from tvm_ops.operators._bits import check_codes, pack_codes, word_bits, words
+from tvm_ops.operators._layout import Array, check_arrays
 from tvm_ops.operators._llvm_function import Function
 
 VECTOR = 16
 """Bytes."""
+
+
+def pack_tensors(w: Any, arrays: dict[str, Array]) -> dict[str, Array]:
+    """Those that are given, packed; raises ``InputError`` that names the channel."""
+    check_arrays(w, arrays)
+    for name, codes in arrays.items():
+        check_codes(codes, w.a_bits, name)
+    return {name: pack_codes(codes, w.a_bits, w.word) for name, codes in arrays.items()}
 
 
 def plane_bytes(channels: int, word: str) -> int:

@@ -17,7 +17,7 @@ from tvm_ops.operators._accumulator import sum_dtype
 from tvm_ops.operators._bits import WORDS, bipolar_codes, packed_shape, unpack_codes
 from tvm_ops.operators._few_bits import (
     GLUE_PARAMETERS,
-    FewBits,
+    Windowed,
     glue_data,
     glue_shapes,
     take_glue,
@@ -36,7 +36,7 @@ _MAX_CI = 16
 
 
 @dataclass(frozen=True)
-class Workload(FewBits):
+class Workload(Windowed):
     """x[n, h, w, ci] bytes by weights[co, kh, kw, ci] of +-1, zero padding.
 
     ``image`` is u8 or s8; ``glue`` thr or shift with ``out_bits``, or acc for the sums themselves,
@@ -97,14 +97,6 @@ class Workload(FewBits):
         values = parse_fields(text, "binary_input_conv2d", numbers, _PAIRS, words)
         require_fields(text, values, (*_SIZES, *_PAIRS.values(), "image"))
         return cls(**take_glue(text, values, GLUE_PARAMETERS), word=dtype)
-
-    @property
-    def out_h(self) -> int:
-        return (self.h + 2 * self.pad[0] - self.kernel[0]) // self.stride[0] + 1
-
-    @property
-    def out_w(self) -> int:
-        return (self.w + 2 * self.pad[1] - self.kernel[1]) // self.stride[1] + 1
 
     @property
     def k(self) -> int:
@@ -209,11 +201,7 @@ def sums(w: Workload, x: Array, weights: Array) -> Array:
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
     """Codes uint8[n, oh, ow, co], or sums."""
     y = sums(w, arrays["x"], arrays["weights"])
-    if w.glue == "thr":
-        return _glue.threshold_codes(y, arrays["thresholds"], arrays["signs"], w.out_bits)
-    if w.glue == "shift":
-        return _glue.shift_codes(y, arrays["mu"], arrays["shift"], w.out_bits)
-    return y
+    return _glue.glue_codes(w.glue, y, arrays, w.out_bits)
 
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:

@@ -140,9 +140,7 @@ def data(w: Workload, seed: int = 0) -> dict[str, Array]:
 
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
     """Codes uint8[n, h, w, c]."""
-    if w.glue == "thr":
-        return _glue.threshold_codes(arrays["x"], arrays["thresholds"], arrays["signs"], w.out_bits)
-    return _glue.shift_codes(arrays["x"], arrays["mu"], arrays["shift"], w.out_bits)
+    return _glue.glue_codes(w.glue, arrays["x"], arrays, w.out_bits)
 
 
 def check_range(w: Workload, mu: Array, shift: Array) -> None:

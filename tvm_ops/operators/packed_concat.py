@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from tvm_ops.errors import InputError
-from tvm_ops.operators._bits import WORDS, check_codes, pack_codes, packed_shape, unpack_codes
+from tvm_ops.operators._bits import WORDS, packed_shape, unpack_codes
 from tvm_ops.operators._concat_tile import ConcatTile
 from tvm_ops.operators._few_bits import FewBits
 from tvm_ops.operators._key import check_dtype, parse_fields, require_fields
-from tvm_ops.operators._layout import Array, check_arrays
-from tvm_ops.operators._packed import plane_bytes
+from tvm_ops.operators._layout import Array
+from tvm_ops.operators._packed import pack_tensors, plane_bytes
 
 ERROR_BOUND = 0
 _CHANNELS = re.compile(r"c\d{1,5}(?:x\d{1,5})+")
@@ -139,10 +139,7 @@ def reference(w: Workload, arrays: dict[str, Array]) -> Array:
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
     """Those that are given, packed; raises ``InputError`` that names the channel."""
-    check_arrays(w, arrays)
-    for name, codes in arrays.items():
-        check_codes(codes, w.a_bits, name)
-    return {name: pack_codes(codes, w.a_bits, w.word) for name, codes in arrays.items()}
+    return pack_tensors(w, arrays)
 
 
 def layouts(w: Workload) -> dict[str, str]:

@@ -14,15 +14,13 @@ import numpy as np
 from tvm_ops.operators._bits import (
     POLARITIES,
     WORDS,
-    check_codes,
-    pack_codes,
     packed_shape,
     values,
 )
 from tvm_ops.operators._few_bits import FewBits
 from tvm_ops.operators._key import check_dtype, parse_fields, require_fields
-from tvm_ops.operators._layout import Array, check_arrays
-from tvm_ops.operators._packed import pieces, plane_bytes
+from tvm_ops.operators._layout import Array
+from tvm_ops.operators._packed import pack_tensors, pieces, plane_bytes
 from tvm_ops.operators._pool_sums import PoolSums
 
 ERROR_BOUND = 0
@@ -134,10 +132,7 @@ def reference(w: Workload, arrays: dict[str, Array]) -> Array:
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
     """x packed; raises ``InputError`` that names the channel."""
-    check_arrays(w, arrays)
-    for name, codes in arrays.items():
-        check_codes(codes, w.a_bits, name)
-    return {name: pack_codes(codes, w.a_bits, w.word) for name, codes in arrays.items()}
+    return pack_tensors(w, arrays)
 
 
 def layouts(w: Workload) -> dict[str, str]:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tvm_ops.operators._bits import WORDS, check_codes, pack_codes, packed_shape, unpack_codes
-from tvm_ops.operators._few_bits import FewBits
+from tvm_ops.operators._bits import WORDS, packed_shape, unpack_codes
+from tvm_ops.operators._few_bits import Windowed
 from tvm_ops.operators._key import Pair, check_dtype, pair, parse_fields, require_fields
-from tvm_ops.operators._layout import Array, check_arrays
-from tvm_ops.operators._packed import plane_bytes
+from tvm_ops.operators._layout import Array
+from tvm_ops.operators._packed import pack_tensors, plane_bytes
 from tvm_ops.operators._pool_tile import PoolTile
 
 ERROR_BOUND = 0
@@ -24,7 +24,7 @@ _MAX_TAPS = 81
 
 
 @dataclass(frozen=True)
-class Workload(FewBits):
+class Workload(Windowed):
     """y[n, oh, ow, plane, word] of x[n, h, w, plane, word], ``a_bits`` planes of c channels.
 
     Raises ``InputError``.
@@ -52,14 +52,6 @@ class Workload(FewBits):
             self.require(
                 k <= size + 2 * p, f"window {k} is above the padded input's {size + 2 * p}"
             )
-
-    @property
-    def out_h(self) -> int:
-        return (self.h + 2 * self.pad[0] - self.kernel[0]) // self.stride[0] + 1
-
-    @property
-    def out_w(self) -> int:
-        return (self.w + 2 * self.pad[1] - self.kernel[1]) // self.stride[1] + 1
 
     @property
     def macs(self) -> int:
@@ -149,10 +141,7 @@ def reference(w: Workload, arrays: dict[str, Array]) -> Array:
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
     """x packed; raises ``InputError`` that names the channel."""
-    check_arrays(w, arrays)
-    for name, codes in arrays.items():
-        check_codes(codes, w.a_bits, name)
-    return {name: pack_codes(codes, w.a_bits, w.word) for name, codes in arrays.items()}
+    return pack_tensors(w, arrays)
 
 
 def layouts(w: Workload) -> dict[str, str]:
