@@ -359,6 +359,10 @@ def test_the_plugin_compiles_for_other_versions_of_qemu(number: int) -> None:
         (("l2_latency ", "# "), "parameter 'l2_latency' is missing"),
         (("l1_ways                 2", "l1_ways                 3"), "no power of two"),
         (("I0,I1", "I0,I9"), "unknown pipe 'I9'"),
+        (("L0       1  V0,V1  3", "L0       1  V0,V1"), "expected 5 columns, or 8"),
+        (("L0       1  V0,V1  3", "L0       1  -  3"), "no pipe for the data"),
+        (("L0       1  V0,V1  3", "L0       1  V0,V1  9"), "does not include"),
+        (("1  V0,V1\nvector_alu.128", "1  V0,V1  1  V0  1\nvector_alu.128"), "expected 5 columns"),
     ],
 )
 def test_mistakes_in_a_core_description(

@@ -65,12 +65,29 @@ uint8_t parse_pipes(const std::string& text) {
 
 uint8_t small(const std::string& text) { return static_cast<uint8_t>(std::stoul(text)); }
 
+// micro-ops pipes latency: where a load's data go when they have arrived
+void parse_data_path(const std::vector<std::string>& fields, Cost& cost) {
+  cost.data_micro_ops = small(fields[0]);
+  cost.data_pipes = parse_pipes(fields[1]);
+  cost.data_latency = small(fields[2]);
+  if (!cost.data_micro_ops || !cost.data_pipes) throw std::runtime_error("no pipe for the data");
+  // They start as many a cycle as there are pipes.
+  int starts = 1 + (cost.data_micro_ops - 1) / __builtin_popcount(cost.data_pipes);
+  cost.data_lead = static_cast<uint8_t>(cost.data_latency + starts - 1);
+  if (cost.data_lead >= cost.latency) {
+    throw std::runtime_error("the latency does not include that of the data's pipes");
+  }
+}
+
 // latency accumulate occupancy | neon memory stagger pairing   (in order)
 //                              | micro-ops pipes               (out of order)
-Cost parse_cost(const std::vector<std::string>& fields, bool out_of_order) {
+//                              | micro-ops pipes, micro-ops pipes latency   (so, some loads)
+Cost parse_cost(const std::vector<std::string>& fields, bool out_of_order, bool load) {
   size_t expected = out_of_order ? 5 : 7;
-  if (fields.size() != expected) {
-    throw std::runtime_error("expected " + std::to_string(expected) + " columns");
+  bool data_path = out_of_order && load && fields.size() == expected + 3;
+  if (fields.size() != expected && !data_path) {
+    throw std::runtime_error("expected " + std::to_string(expected) + " columns" +
+                             (out_of_order && load ? ", or 8" : ""));
   }
   Cost cost;
   cost.latency = small(fields[0]);
@@ -79,6 +96,7 @@ Cost parse_cost(const std::vector<std::string>& fields, bool out_of_order) {
   if (out_of_order) {
     cost.micro_ops = small(fields[3]);
     cost.pipes = parse_pipes(fields[4]);
+    if (data_path) parse_data_path({fields.begin() + 5, fields.end()}, cost);
     return cost;
   }
   cost.neon_slots = small(fields[3]);
@@ -136,7 +154,8 @@ void read_line(const std::string& line, CoreFile& core, std::unordered_set<std::
     core.parameters.*(*parameter) = std::stoi(fields[0]);
     given.insert(name);
   } else {
-    core.costs[name] = parse_cost(fields, core.parameters.out_of_order);
+    bool load = name.compare(0, 4, "load") == 0;
+    core.costs[name] = parse_cost(fields, core.parameters.out_of_order, load);
   }
 }
 

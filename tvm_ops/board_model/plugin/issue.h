@@ -16,17 +16,19 @@ class PipeCalendar {
 
   void clear() {
     days_.fill(~0ull);
-    taken_.fill({0, 0});
+    for (auto& taken : taken_) taken.fill({0, 0});
   }
 
   // Takes one of `pipes` for `occupancy` cycles, at `from` or later; the cycle at which it starts.
   // `prefer_second` takes the second of the free pipes, so that halves of an instruction spread.
   // Not inlined, which the compiler may think best where two cores use it, it costs 5 %.
+  // `kAhead`: for later than what is reserved before and after it, as for data that are underway.
+  template <bool kAhead = false>
   [[gnu::always_inline]] inline uint64_t reserve(uint8_t pipes, uint64_t from, int occupancy,
                                                  bool prefer_second) {
     // A kernel that keeps its pipes busy would look through a queue's length of taken cycles for
     // each instruction, 40 % of the model's time; so the last run of them is remembered.
-    Run& run = taken_[pipes];
+    Run& run = taken_[kAhead][pipes];
     if (from < run.first || from > run.end) run = {from, from};
     for (uint64_t cycle = run.end; cycle < from + kFarthest; cycle++) {
       uint64_t& day = at(cycle);
@@ -72,7 +74,8 @@ class PipeCalendar {
   }
 
   std::array<uint64_t, kDays> days_;
-  std::array<Run, 256> taken_;  // by set of pipes
+  // By set of pipes. Those ahead have their own: each would forget the other's run.
+  std::array<std::array<Run, 256>, 2> taken_;
 };
 
 // A ring of the cycles at which entries of a queue become free.

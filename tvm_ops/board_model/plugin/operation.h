@@ -33,6 +33,12 @@ struct Cost {
 
   uint8_t micro_ops = 1;
   uint8_t pipes = 0;  // bit set of Pipe
+
+  // Of a load whose data pass through other pipes before they are there: ld1r, a lane, ld2 to ld4.
+  uint8_t data_micro_ops = 0;
+  uint8_t data_pipes = 0;
+  uint8_t data_latency = 0;  // the end of `latency`: of the last of these micro-operations
+  uint8_t data_lead = 0;     // cycles before the result at which the first of them can start
 };
 
 struct Operation {

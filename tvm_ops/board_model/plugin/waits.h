@@ -72,6 +72,7 @@ class WaitRecorder {
 
   std::array<Lateness, kRegisters> late{};  // by register
   Lateness cache, translation;              // of the instruction's own data
+  uint64_t data_pipes = 0;                  // cycles that its data waited for other pipes
   bool fetch_ended = false;                 // the issue group, by a taken branch before it was full
 
  private:

@@ -12,10 +12,12 @@ double most_per_cycle(const Operation& operation, const CoreParameters& paramete
   double most = parameters.issue_width;
   if (parameters.out_of_order) {
     int micro_ops = std::max<int>(cost.micro_ops, 1);
-    if (parameters.dispatch_by_micro_op) most /= micro_ops;
+    if (parameters.dispatch_by_micro_op) most /= micro_ops + cost.data_micro_ops;
     if (!cost.pipes) return most;
     double pipes = __builtin_popcount(cost.pipes);
-    return std::min(most, pipes / (micro_ops * cost.occupancy));
+    most = std::min(most, pipes / (micro_ops * cost.occupancy));
+    double data_pipes = __builtin_popcount(cost.data_pipes);
+    return cost.data_micro_ops ? std::min(most, data_pipes / cost.data_micro_ops) : most;
   }
   if (cost.issues_alone || cost.memory_cycles || operation.is_branch()) most = 1;
   if (cost.memory_cycles) most = std::min(most, 1.0 / cost.memory_cycles);
