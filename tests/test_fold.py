@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -150,50 +149,3 @@ def test_the_widest_sums_are_folded_too() -> None:
     np.testing.assert_array_equal(threshold_codes(y, *folded, 3), wanted)
     with pytest.raises(InputError, match="sums reach 1073741824"):
         fold_function(lambda y: y > 0, 1, largest + 1, 1)
-
-
-def arrays(**changed: list[float]) -> dict[str, np.ndarray]:
-    plain = {"gamma": [1, 1, 1], "beta": [0, 0, 0], "mean": [0, 0, 0], "var": [1, 1, 1]}
-    return {name: np.array(array, FLOATS) for name, array in (plain | changed).items()}
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"gamma": [1, 1, 0]}, "gamma: channel 2 has 0.0, a scale of zero"),
-        ({"gamma": [1, 1e-30, 1], "var": [1, 1e38, 1]}, "gamma: channel 1 has 1e-30, a scale of"),
-        ({"scale": [0, 1, 1]}, "scale: channel 0 has 0.0, a scale of zero"),
-        ({"scale": 0}, "scale: channel 0 has 0.0, a scale of zero"),
-        ({"var": [1, -1, 1]}, "var: channel 1 has -1.0, not positive with eps 1e-05"),
-        ({"mean": [0, 0, np.nan]}, "mean: channel 2 has nan, not finite"),
-        ({"bias": [0, np.inf, 0]}, "bias: channel 1 has inf, not finite"),
-        ({"beta": [0, 0]}, "beta: shape [2], the mean's [3]"),
-    ],
-)
-def test_what_has_no_fold_is_refused(changed: dict[str, list[float]], message: str) -> None:
-    with pytest.raises(InputError) as error:
-        BatchNorm(**arrays(**changed))
-    assert message in str(error.value)
-
-
-def hswish(z: np.ndarray) -> np.ndarray:
-    return z * np.clip(z + 3, 0, 6) / 6
-
-
-REFUSED: list[tuple[str, Callable[[np.ndarray], np.ndarray]]] = [
-    ("falls and rises", lambda y: step_codes(hswish(y / 20), [-0.3, 0.2, 1])),
-    ("a bump", lambda y: (y == 33).astype(int)),
-    ("a dip at the end", lambda y: np.where(y == 100, 0, y > 50).astype(int)),
-    ("more codes than bits hold", lambda y: np.clip(y, 0, 4)),
-    ("codes below zero", lambda y: np.clip(y, -1, 3)),
-]
-
-
-@pytest.mark.parametrize(("what", "function"), REFUSED, ids=[what for what, _ in REFUSED])
-def test_functions_that_thresholds_cannot_be(what: str, function: Callable) -> None:
-    def network(y: np.ndarray) -> np.ndarray:
-        """Channel 0 is sound."""
-        return np.stack([y[..., 0] > 0, function(y[..., 1])], axis=-1).astype(np.int64)
-
-    with pytest.raises(InputError, match=r"^channel 1 has code .* monotone function of 2 bits"):
-        fold_function(network, 2, 100, 2)

@@ -18,16 +18,29 @@ unipolar ones as 0 .. 2^a - 1. A network whose activations are multiples d of th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tvm_ops.errors import InputError
+from tvm_ops.fold_parameters import (
+    BatchNorm,
+    demand,
+    floats,
+    require_bits,
+    require_channels,
+    require_integer,
+    step_codes,
+)
 from tvm_ops.operators._accumulator import sum_dtype
 from tvm_ops.operators._bits import POLARITIES
 from tvm_ops.operators._glue import INT32, check_shift, threshold_codes
+
+__all__ = [
+    "BatchNorm", "Shifts", "Thresholds", "fold_batch_norm", "fold_function", "fold_shift_norm",
+    "power_of_two", "step_codes",
+]  # fmt: skip
 
 Array = NDArray[Any]
 Codes = Callable[[Array], Array]
@@ -56,65 +69,6 @@ class Shifts(NamedTuple):
     """int32[co], 0 .. 31"""
 
 
-@dataclass(frozen=True)
-class BatchNorm:
-    """((Y scale + bias) - mean) (gamma / sqrt(var + eps)) + beta, for each channel.
-
-    In float32, each operation rounded by itself, in the order written; a ``scale`` or ``bias`` of
-    None is no operation. Parameters are [co], ``scale`` may be one number.
-
-    Raises ``InputError``, naming the first channel, where a parameter is not finite, var + eps not
-    positive or the scale of Y zero: such a channel says nothing about the layer's input.
-    """
-
-    gamma: Array
-    beta: Array
-    mean: Array
-    var: Array
-    eps: float = 1e-5
-    scale: Array | float | None = None
-    bias: Array | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("gamma", "beta", "mean", "var", "scale", "bias"):
-            if getattr(self, name) is not None:
-                array = np.asarray(getattr(self, name), np.float32)
-                if array.shape != np.shape(self.mean) and not (name == "scale" and array.ndim == 0):
-                    shapes = f"{list(array.shape)}, the mean's {list(np.shape(self.mean))}"
-                    raise InputError(f"{name}: shape {shapes}")
-                _demand(np.isfinite(array), name, array, "not finite")
-                object.__setattr__(self, name, array)
-        positive = self.var + np.float32(self.eps) > 0
-        _demand(positive, "var", self.var, f"not positive with eps {self.eps}")
-        _demand(self.multiplier != 0, "gamma", self.gamma, "a scale of zero")
-        if self.scale is not None:
-            factor = np.asarray(self.scale)
-            _demand(factor != 0, "scale", factor, "a scale of zero")
-
-    @property
-    def multiplier(self) -> Array:
-        """gamma / sqrt(var + eps), float32[co]."""
-        return np.asarray(self.gamma / np.sqrt(self.var + np.float32(self.eps)))
-
-    def __call__(self, y: Array) -> Array:
-        """Float32[..., co] of sums y[..., co]."""
-        z = y.astype(np.float32)
-        if self.scale is not None:
-            z = z * self.scale
-        if self.bias is not None:
-            z = z + self.bias
-        return np.asarray((z - self.mean) * self.multiplier + self.beta)
-
-
-def step_codes(z: Array, edges: ArrayLike) -> Array:
-    """A quantizer: how many of the ascending ``edges`` z reaches (z >= edge), uint8 of z's shape.
-
-    ``edges`` of [0] is the sign of a one-bit network, with +1 for zero.
-    """
-    met = z[..., None] >= np.asarray(edges, np.float32)
-    return np.asarray(met.sum(axis=-1, dtype=np.uint8))
-
-
 def fold_batch_norm(norm: BatchNorm, quantize: Codes, largest: int, bits: int) -> Thresholds:
     """Thresholds that equal ``quantize(norm(Y))`` for each sum |Y| <= ``largest``.
 
@@ -133,11 +87,15 @@ def fold_function(codes: Codes, channels: int, largest: int, bits: int) -> Thres
 
     The result is held to ``codes`` over the whole range if it has at most ``WHOLE_RANGE`` values,
     else at as many evenly spread ones and beside each threshold. Raises ``InputError``, naming the
-    first channel, if they differ, which is so if ``codes`` is not monotone or gives no codes of
-    ``bits``; and if sums of ``largest`` are not proven safe.
+    first channel, if they differ, which is so if ``codes`` is not monotone, or if it gives no codes
+    of ``bits`` (1 to 3); and if sums of ``largest`` are not proven safe.
     """
+    require_integer("channels", channels, 1)
+    require_integer("largest", largest, 1)
+    require_bits(bits)
     sum_dtype(largest)
-    ends = codes(np.array([[-largest], [largest]]).repeat(channels, axis=1)).astype(np.int64)
+    codes = _checked(codes, bits)
+    ends = codes(np.array([[-largest], [largest]]).repeat(channels, axis=1))
     signs = np.where(ends[1] >= ends[0], 1, -1).astype(np.int8)
     first = _bisect(lambda v: codes(signs * v), channels, largest, bits)
     # Sign -1: -Y >= t is Y <= -t, and what ascends in -Y descends in Y.
@@ -148,6 +106,26 @@ def fold_function(codes: Codes, channels: int, largest: int, bits: int) -> Thres
     folded = Thresholds(thresholds, signs)
     _compare(codes, folded, largest, bits)
     return folded
+
+
+def _checked(codes: Codes, bits: int) -> Codes:
+    """``codes`` as int64; it raises ``InputError``, naming the first channel, for other numbers."""
+    top = 2**bits - 1
+
+    def call(y: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked
+            found = np.asarray(codes(y))
+        if found.shape != y.shape or found.dtype.kind not in "biuf":
+            given = f"{found.dtype} of shape {list(found.shape)}"
+            raise InputError(f"codes of sums {list(y.shape)}: {given}, not integers of theirs")
+        fits = (found >= 0) & (found <= top) & (found == np.rint(found))
+        if not fits.all():
+            row, channel = map(int, np.argwhere(~fits)[0])
+            wrong = f"code {found[row, channel]} at {y[row, channel]}"
+            raise InputError(f"channel {channel} has {wrong}, {bits} bits hold 0 to {top}")
+        return found.astype(np.int64)
+
+    return call
 
 
 def _bisect(rising: Codes, channels: int, largest: int, bits: int) -> Array:
@@ -186,9 +164,12 @@ def power_of_two(x: ArrayLike) -> Array:
     """round(log2 x) of positive float32, int32: exactly, with no logarithm.
 
     x = m 2^e with 1/2 <= m < 1 rounds up to e if m >= sqrt(1/2), that is m^2 >= 1/2, which float64
-    decides exactly for the 24 bits of m; equality would need an irrational m.
+    decides exactly for the 24 bits of m; equality would need an irrational m. Raises
+    ``InputError``, naming the first channel, for others.
     """
-    mantissa, exponent = np.frexp(np.asarray(x, np.float32).astype(np.float64))
+    positive = floats("x", x, np.shape(x))
+    demand(positive > 0, "x", positive, "not positive")
+    mantissa, exponent = np.frexp(positive.astype(np.float64))
     return np.asarray(exponent - (mantissa * mantissa < 0.5)).astype(np.int32)
 
 
@@ -221,31 +202,27 @@ def fold_shift_norm(
     exactly: in float32, with a power of two for ``step`` and |Y - mu| < 2^23, nothing rounds.
 
     Raises ``InputError``, naming the first channel: a weight scale that is zero, negative or not
-    finite, a mean or variance that is none, a shift outside 0 .. 31 (1 .. 31 bipolar).
+    finite, a mean or variance that is none, a shift outside 0 .. 31 (1 .. 31 bipolar); and for
+    other shapes, bits that are not 1 to 3, a ``step`` that is not positive.
     """
     if polarity not in POLARITIES:
         raise InputError(f"polarity '{polarity}' is none of {', '.join(POLARITIES)}")
-    scales, means, variances = (np.asarray(a, np.float32) for a in (weight_scale, mean, var))
-    _demand(scales != 0, "weight_scale", scales, "a scale of zero")
-    _demand(np.isfinite(scales) & (scales > 0), "weight_scale", scales, "not positive")
-    _demand(np.isfinite(means), "mean", means, "not finite")
-    total = variances + np.float32(eps)
-    _demand(np.isfinite(total) & (total > 0), "var", variances, f"not positive with eps {eps}")
+    require_bits(bits)
+    demand(floats("step", step, ()) > 0, "step", np.asarray(step), "not positive")
+    shape = require_channels("weight_scale", weight_scale)
+    given = {"weight_scale": weight_scale, "mean": mean, "var": var}
+    scales, means, variances = (floats(name, array, shape) for name, array in given.items())
+    demand(scales != 0, "weight_scale", scales, "a scale of zero")
+    demand(scales > 0, "weight_scale", scales, "not positive")
+    total = variances + floats("eps", eps, ())
+    demand(total > 0, "var", variances, f"not positive with eps {eps}")
     weight_bits = -power_of_two(scales).astype(np.int64)
     shift = weight_bits - power_of_two(np.float32(1) / np.sqrt(total))
     limit = np.ldexp(1.0, np.clip(weight_bits + bits, 0, 31)) - 1
     mu = np.clip(np.round(np.ldexp(means.astype(np.float64), weight_bits) / step), -limit, limit)
     if polarity == "bipolar":
         shift = shift + 1
-        _demand(shift > 0, "shift", shift, "not 1 to 31")
+        demand(shift > 0, "shift", shift, "not 1 to 31")
         mu = mu - np.ldexp(float(2**bits - 1), shift - 1)
     check_shift(mu, shift, len(scales))
     return Shifts(mu.astype(np.int32), shift.astype(np.int32))
-
-
-def _demand(holds: Array, name: str, array: Array, fault: str) -> None:
-    """Raises ``InputError`` that names the first channel where it does not hold."""
-    if not np.all(holds):
-        channel = int(np.argwhere(~np.atleast_1d(holds))[0][0])
-        value = np.broadcast_to(array, np.shape(holds)).ravel()[channel]
-        raise InputError(f"{name}: channel {channel} has {value!s}, {fault}")
