@@ -57,12 +57,13 @@ def bipolar_codes(array: Array, bits: int, name: str, axis: int = 0) -> Array:
     Raises ``InputError`` that names the first channel, along ``axis``, whose values are none.
     """
     top = 2**bits - 1
-    fits = (np.abs(array) <= top) & (array % 2 == top % 2)  # NaN fits nothing
+    allowed = range(-top, top + 1, 2)
+    fits = np.isin(array, list(allowed))  # NaN fits nothing
     if not fits.all():
         channel = int(np.argwhere(~fits)[0][axis])
         wrong = np.moveaxis(array, axis, 0)[channel][np.moveaxis(~fits, axis, 0)[channel]].flat[0]
-        allowed = ", ".join(f"{v:+d}" for v in range(-top, top + 1, 2))
-        raise InputError(f"{name}: channel {channel} has {wrong}, which is none of {allowed}")
+        values = ", ".join(f"{v:+d}" for v in allowed)
+        raise InputError(f"{name}: channel {channel} has {wrong}, which is none of {values}")
     return ((array.astype(np.int32) + top) // 2).astype(np.uint8)
 
 

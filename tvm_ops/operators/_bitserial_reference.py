@@ -8,8 +8,8 @@ import numpy as np
 
 from tvm_ops.operators import _bits, _glue
 from tvm_ops.operators._bitserial import FewBitWorkload
-from tvm_ops.operators._few_bits import glue_data
-from tvm_ops.operators._layout import Array, check_arrays
+from tvm_ops.operators._few_bits import check_given, glue_data
+from tvm_ops.operators._layout import Array
 
 
 def sums(w: FewBitWorkload, x: Array, weights: Array) -> Array:
@@ -33,7 +33,8 @@ def sums(w: FewBitWorkload, x: Array, weights: Array) -> Array:
 
 
 def reference(w: FewBitWorkload, arrays: dict[str, Array]) -> Array:
-    """Codes uint8[n, oh, ow, co], or sums y in ``output_dtype``; numpy only."""
+    """Codes uint8[n, oh, ow, co], or sums in ``output_dtype``; numpy only. Raises as ``check``."""
+    check(w, arrays, all_of_them=True)
     y = sums(w, arrays["x"], arrays["weights"])
     found = _glue.glue_codes(w.glue, y, arrays, w.out_bits)
     return found.astype(w.output_dtype) if w.glue == "acc" else found
@@ -51,15 +52,11 @@ def data(w: FewBitWorkload, seed: int = 0) -> dict[str, Array]:
     return arrays | glue_data(rng, w.glue, w.out_bits, w.co, spread)
 
 
-def check(w: FewBitWorkload, arrays: dict[str, Array]) -> None:
+def check(w: FewBitWorkload, arrays: dict[str, Array], *, all_of_them: bool = False) -> None:
     """Raises ``InputError``, naming the channel, for what is no such workload's."""
-    check_arrays(w, arrays)
+    check_given(w, arrays, all_of_them=all_of_them)
     if "x" in arrays:
         _bits.check_codes(arrays["x"], w.a_bits, "x")
-    if "thresholds" in arrays and "signs" in arrays:
-        _glue.check_thresholds(arrays["thresholds"], arrays["signs"], w.co, w.out_bits)
-    if "mu" in arrays and "shift" in arrays:
-        _glue.check_shift(arrays["mu"], arrays["shift"], w.co)
 
 
 def unpack_output(w: FewBitWorkload, y: Array) -> Array:

@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tvm_ops.errors import InputError
-from tvm_ops.operators._bits import POLARITIES, WORDS
+from tvm_ops.operators._bits import POLARITIES, WORDS, bipolar_codes
 from tvm_ops.operators._conv import MAX_ELEMENTS, MAX_SIZE
+from tvm_ops.operators._glue import check_shift, check_thresholds
+from tvm_ops.operators._layout import Array, check_arrays
 
 GLUES = ("thr", "shift")
 """Forms of glue; in a key the number of bits that they make follows."""
@@ -111,6 +113,28 @@ def glue_shapes(glue: str, bits: int, channels: int) -> dict[str, tuple[int, ...
         "shift": (channels,),
     }
     return {name: shapes[name] for name in GLUE_PARAMETERS[glue]}
+
+
+def check_given(w: Any, arrays: dict[str, Array], *, all_of_them: bool = False) -> None:
+    """``check_arrays``, and that the parameters are all there or none, or all that there is.
+
+    Raises ``InputError``; for glue that ``_glue`` refuses, and weights that are not +-1 or, of two
+    bits, +-1 and +-3, it names the channel.
+    """
+    check_arrays(w, arrays)
+    missing = [name for name in w.arguments if name not in arrays]
+    together = w.arguments if all_of_them else w.parameters
+    lost = [name for name in missing if name in together]
+    if lost and (all_of_them or any(name in arrays for name in together)):
+        names = ", ".join(together)
+        raise InputError(f"'{lost[0]}' is missing: {w.shape_key} needs {names} together")
+    if "weights" in arrays:
+        bipolar_codes(arrays["weights"], getattr(w, "w_bits", 1), "weights")
+    if "signs" in arrays:
+        thresholds, signs = arrays["thresholds"], arrays["signs"]
+        check_thresholds(thresholds, signs, len(signs), w.out_bits)
+    if "mu" in arrays:
+        check_shift(arrays["mu"], arrays["shift"], len(arrays["mu"]))
 
 
 def glue_data(rng: Any, glue: str, bits: int, channels: int, largest: float) -> dict[str, Any]:

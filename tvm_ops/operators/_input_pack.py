@@ -34,12 +34,10 @@ def pack_glue(c: InputConv, negative: Array, arrays: dict[str, Array]) -> dict[s
         padded = np.pad(offsets, (0, tiles * channels - w.co)).astype(w.output_dtype)
         return {"offsets": padded.reshape(tiles, channels)}
     if w.glue == "shift":
-        _glue.check_shift(arrays["mu"], arrays["shift"], w.co)
         thresholds = _glue.shift_thresholds(arrays["mu"], arrays["shift"], w.out_bits)
         signs = np.ones(w.co, np.int8)
     else:
         thresholds, signs = arrays["thresholds"], arrays["signs"]
-        _glue.check_thresholds(thresholds, signs, w.co, w.out_bits)
     folded = fold_thresholds(thresholds, signs, w.out_bits, c.sums, offsets)
     bounds, flips = pad_bounds(*folded, tiles * channels)
     levels = bounds.reshape(-1, tiles, channels).transpose(1, 0, 2)

@@ -13,13 +13,15 @@ Array = NDArray[Any]
 
 
 def check_arrays(w: Any, arrays: dict[str, Array]) -> None:
-    """Raises ``InputError`` for an array that is no argument, of another shape or type.
+    """Raises ``InputError`` for what is no array or no argument, of another shape or type.
 
     ``w`` is a workload with ``arguments`` and ``array_shapes``; where it has ``array_dtypes``, the
     types are these, else they are any numbers.
     """
     dtypes: dict[str, str] = getattr(w, "array_dtypes", {})
     for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"'{name}' is a {type(array).__name__}, not an array of numpy's")
         expected = w.array_shapes.get(name)
         if expected is None:
             raise InputError(f"'{name}' is no argument; {w.shape_key} has {', '.join(w.arguments)}")

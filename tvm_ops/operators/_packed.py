@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tvm_ops.operators._bits import check_codes, pack_codes, word_bits, words
-from tvm_ops.operators._layout import Array, check_arrays
+from tvm_ops.operators._few_bits import check_given
+from tvm_ops.operators._layout import Array
 from tvm_ops.operators._llvm_function import Function
 
 VECTOR = 16
@@ -14,10 +15,15 @@ VECTOR = 16
 
 def pack_tensors(w: Any, arrays: dict[str, Array]) -> dict[str, Array]:
     """Those that are given, packed; raises ``InputError`` that names the channel."""
-    check_arrays(w, arrays)
-    for name, codes in arrays.items():
-        check_codes(codes, w.a_bits, name)
+    check_tensors(w, arrays)
     return {name: pack_codes(codes, w.a_bits, w.word) for name, codes in arrays.items()}
+
+
+def check_tensors(w: Any, arrays: dict[str, Array], *, all_of_them: bool = False) -> None:
+    """Raises ``InputError``, naming the channel, for tensors of other codes than ``w.a_bits``'."""
+    check_given(w, arrays, all_of_them=all_of_them)
+    for name in arrays.keys() - w.parameters:
+        check_codes(arrays[name], w.a_bits, name)
 
 
 def plane_bytes(channels: int, word: str) -> int:

@@ -18,6 +18,7 @@ from tvm_ops.operators._bits import WORDS, bipolar_codes, packed_shape, unpack_c
 from tvm_ops.operators._few_bits import (
     GLUE_PARAMETERS,
     Windowed,
+    check_given,
     glue_data,
     glue_shapes,
     take_glue,
@@ -25,7 +26,7 @@ from tvm_ops.operators._few_bits import (
 from tvm_ops.operators._input_conv import InputConv, compute_input_conv
 from tvm_ops.operators._input_pack import pack_glue, pack_weights
 from tvm_ops.operators._key import Pair, check_dtype, pair, parse_fields, require_fields
-from tvm_ops.operators._layout import Array, check_arrays
+from tvm_ops.operators._layout import Array
 
 ERROR_BOUND = 0
 IMAGES = {"u8": ("uint8", 255), "s8": ("int8", 128)}
@@ -199,7 +200,8 @@ def sums(w: Workload, x: Array, weights: Array) -> Array:
 
 
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
-    """Codes uint8[n, oh, ow, co], or sums."""
+    """Codes uint8[n, oh, ow, co], or sums. Raises as ``pack``."""
+    check_given(w, arrays, all_of_them=True)
     y = sums(w, arrays["x"], arrays["weights"])
     return _glue.glue_codes(w.glue, y, arrays, w.out_bits)
 
@@ -211,7 +213,7 @@ def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[s
     becomes bounds[tile, level, channel] on the kernel's own sums, and flips[tile, plane, byte], or
     offsets[tile, channel] where there is none. Raises ``InputError`` that names the channel.
     """
-    check_arrays(w, arrays)
+    check_given(w, arrays)
     packed = {"x": np.ascontiguousarray(arrays["x"])} if "x" in arrays else {}
     if "weights" not in arrays:
         return packed

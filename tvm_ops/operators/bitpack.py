@@ -19,9 +19,9 @@ import numpy as np
 from tvm_ops.errors import InputError
 from tvm_ops.operators._bitpack_tile import SIZES, Tile
 from tvm_ops.operators._bits import WORDS, packed_shape, unpack_codes, word_bits
-from tvm_ops.operators._few_bits import FewBits, split_dtype
+from tvm_ops.operators._few_bits import FewBits, check_given, split_dtype
 from tvm_ops.operators._key import parse_fields, require_fields
-from tvm_ops.operators._layout import Array, check_arrays
+from tvm_ops.operators._layout import Array
 
 ERROR_BOUND = 0
 TYPES = {"f32": "float32", "s8": "int8", "s16": "int16", "s32": "int32"}
@@ -158,11 +158,23 @@ def data(w: Workload, seed: int = 0) -> dict[str, Array]:
 
 
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
-    """Codes, uint8[n, h, w, c]; numpy only."""
+    """Codes, uint8[n, h, w, c]; numpy only. Raises as ``pack``."""
+    _check(w, arrays, all_of_them=True)
     codes = np.zeros(arrays["x"].shape, np.uint8)
     for level in range(w.levels):
         codes += arrays["x"] >= arrays["thresholds"][:, level]
     return codes
+
+
+def _check(w: Workload, arrays: dict[str, Array], *, all_of_them: bool = False) -> None:
+    check_given(w, arrays, all_of_them=all_of_them)
+    if "thresholds" in arrays:
+        thresholds = arrays["thresholds"]
+        rises = (thresholds[:, 1:] >= thresholds[:, :-1]).all(1) & ~np.isnan(thresholds).any(1)
+        if not rises.all():
+            channel = int(np.argmin(rises))
+            numbers = ", ".join(map(str, thresholds[channel]))
+            raise InputError(f"thresholds: channel {channel} has {numbers}: not ascending numbers")
 
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
@@ -171,15 +183,10 @@ def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[s
     Raises ``InputError`` for other shapes and types, and naming the channel for thresholds that are
     not ascending or no numbers.
     """
-    check_arrays(w, arrays)
+    _check(w, arrays)
     packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     if "thresholds" in arrays:
         thresholds = arrays["thresholds"]
-        rises = (thresholds[:, 1:] >= thresholds[:, :-1]).all(1) & ~np.isnan(thresholds).any(1)
-        if not rises.all():
-            channel = int(np.argmin(rises))
-            numbers = ", ".join(map(str, thresholds[channel]))
-            raise InputError(f"thresholds: channel {channel} has {numbers}: not ascending numbers")
         # Of the zeros the one below: where floats are compared as integers both have to reach it.
         below = np.where(thresholds == 0, -thresholds.dtype.type(0), thresholds)
         rows = below.T if w.per == "channel" else below[0]

@@ -15,9 +15,15 @@ from tvm_ops.errors import InputError
 from tvm_ops.operators import _bitserial_pack, _bitserial_reference, bitserial_conv2d
 from tvm_ops.operators._bits import WORDS, packed_shape, unpack_codes
 from tvm_ops.operators._bitserial import FewBitWorkload
-from tvm_ops.operators._few_bits import GLUE_PARAMETERS, FewBits, glue_shapes, take_glue
+from tvm_ops.operators._few_bits import (
+    GLUE_PARAMETERS,
+    FewBits,
+    check_given,
+    glue_shapes,
+    take_glue,
+)
 from tvm_ops.operators._key import check_dtype, parse_fields, require_fields
-from tvm_ops.operators._layout import Array, check_arrays
+from tvm_ops.operators._layout import Array
 
 ERROR_BOUND = 0
 POLARITIES = ("bipolar", "unipolar")
@@ -126,7 +132,8 @@ def _as_conv(w: Workload, arrays: dict[str, Array]) -> dict[str, Array]:
 
 
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
-    """Codes uint8[n, co], or sums y in ``output_dtype``; numpy only."""
+    """Codes uint8[n, co], or sums y in ``output_dtype``; numpy only. Raises as ``pack``."""
+    check_given(w, arrays, all_of_them=True)
     return _bitserial_reference.reference(w.conv, _as_conv(w, arrays)).reshape(w.n, w.co)
 
 
@@ -143,7 +150,7 @@ def layouts(w: Workload) -> dict[str, str]:
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:
     """What the kernel takes, of those of the arrays that are given; see ``_bitserial_pack``."""
-    check_arrays(w, arrays)
+    check_given(w, arrays)
     packed = _bitserial_pack.pack(w.conv, bitserial_conv2d.plan(w.conv, knobs), _as_conv(w, arrays))
     if "x" in packed:
         packed["x"] = packed["x"].reshape(w.kernel_shapes["x"])

@@ -20,6 +20,7 @@ from tvm_ops.operators._few_bits import (
     GLUE_PARAMETERS,
     GLUES,
     FewBits,
+    check_given,
     glue_data,
     glue_shapes,
     split_dtype,
@@ -27,7 +28,7 @@ from tvm_ops.operators._few_bits import (
 )
 from tvm_ops.operators._fused_glue import Chunks
 from tvm_ops.operators._key import parse_fields, require_fields
-from tvm_ops.operators._layout import Array, check_arrays
+from tvm_ops.operators._layout import Array
 
 ERROR_BOUND = 0
 SUMS = {"s16": "int16", "s32": "int32"}
@@ -139,7 +140,8 @@ def data(w: Workload, seed: int = 0) -> dict[str, Array]:
 
 
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
-    """Codes uint8[n, h, w, c]."""
+    """Codes uint8[n, h, w, c]. Raises as ``pack``, but any sums and shifts are exact."""
+    check_given(w, arrays, all_of_them=True)
     return _glue.glue_codes(w.glue, arrays["x"], arrays, w.out_bits)
 
 
@@ -169,18 +171,16 @@ def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[s
     thresholds and signs become bounds[level, c], of x's type, and flips[plane, c / 8] bytes; mu and
     shift are int32[c]. Raises ``InputError`` that names the channel.
     """
-    check_arrays(w, arrays)
+    check_given(w, arrays)
     chunks = Chunks.of(w, knobs)
     packed = {"x": np.ascontiguousarray(arrays["x"])} if "x" in arrays else {}
     if "thresholds" in arrays:
         thresholds, signs = arrays["thresholds"], arrays["signs"]
-        _glue.check_thresholds(thresholds, signs, w.c, w.out_bits)
         bounds, flips = fold_thresholds(thresholds, signs, w.out_bits, w.sums_dtype)
         bounds, flips = pad_bounds(bounds, flips, chunks.padded)
         packed |= {"bounds": bounds, "flips": flip_bytes(flips, w.out_bits)}
     if "mu" in arrays:
         mu, shift = arrays["mu"], arrays["shift"]
-        _glue.check_shift(mu, shift, w.c)
         check_range(w, mu, shift)
         unused = (0, chunks.padded - w.c)
         # No sum is above 2^31 - 1: code 0.

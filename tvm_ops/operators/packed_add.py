@@ -17,7 +17,6 @@ from tvm_ops.operators._add_tile import AddTile
 from tvm_ops.operators._bits import (
     POLARITIES,
     WORDS,
-    check_codes,
     pack_codes,
     packed_shape,
     unpack_codes,
@@ -25,8 +24,8 @@ from tvm_ops.operators._bits import (
 )
 from tvm_ops.operators._few_bits import GLUE_PARAMETERS, FewBits, glue_shapes, take_glue
 from tvm_ops.operators._key import check_dtype, parse_fields, require_fields
-from tvm_ops.operators._layout import Array, check_arrays
-from tvm_ops.operators._packed import VECTOR, pieces, plane_bytes
+from tvm_ops.operators._layout import Array
+from tvm_ops.operators._packed import VECTOR, check_tensors, pieces, plane_bytes
 
 ERROR_BOUND = 0
 _SIZES = ("n", "h", "w", "c")
@@ -150,7 +149,8 @@ def data(w: Workload, seed: int = 0) -> dict[str, Array]:
 
 
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
-    """Codes uint8[n, h, w, c], or sums int8."""
+    """Codes uint8[n, h, w, c], or sums int8. Raises as ``pack``."""
+    check_tensors(w, arrays, all_of_them=True)
     v = sum(values(arrays[name], w.a_bits, w.polarity) for name in ("x", "residual"))
     if w.glue == "acc":
         return np.asarray(v, np.int8)  # at most 2 (2^3 - 1) = 14
@@ -163,14 +163,12 @@ def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[s
     thresholds and signs become bounds[level, plane, byte] on the sum of codes, and flips[byte], the
     channels of negative sign. Raises ``InputError`` that names the channel.
     """
-    check_arrays(w, arrays)
+    check_tensors(w, arrays)
     packed: dict[str, Array] = {}
     for name in [name for name in ("x", "residual") if name in arrays]:
-        check_codes(arrays[name], w.a_bits, name)
         packed[name] = pack_codes(arrays[name], w.a_bits, w.word)
     if "thresholds" in arrays:
         thresholds, signs = arrays["thresholds"], arrays["signs"]
-        _glue.check_thresholds(thresholds, signs, w.c, w.out_bits)
         bounds = code_bounds(w, thresholds, signs)
         # Channels that only fill the word have no bit of either tensor: bounds of 1 are not met.
         unused = 8 * plane_bytes(w.c, w.word) - w.c

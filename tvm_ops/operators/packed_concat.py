@@ -18,7 +18,7 @@ from tvm_ops.operators._concat_tile import ConcatTile
 from tvm_ops.operators._few_bits import FewBits
 from tvm_ops.operators._key import check_dtype, parse_fields, require_fields
 from tvm_ops.operators._layout import Array
-from tvm_ops.operators._packed import pack_tensors, plane_bytes
+from tvm_ops.operators._packed import check_tensors, pack_tensors, plane_bytes
 
 ERROR_BOUND = 0
 _CHANNELS = re.compile(r"c\d{1,5}(?:x\d{1,5})+")
@@ -133,7 +133,8 @@ def data(w: Workload, seed: int = 0) -> dict[str, Array]:
 
 
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
-    """Codes uint8[n, h, w, c]."""
+    """Codes uint8[n, h, w, c]. Raises as ``pack``."""
+    check_tensors(w, arrays, all_of_them=True)
     return np.concatenate([arrays[name] for name in w.arguments], axis=-1)
 
 

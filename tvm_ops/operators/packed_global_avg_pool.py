@@ -20,7 +20,7 @@ from tvm_ops.operators._bits import (
 from tvm_ops.operators._few_bits import FewBits
 from tvm_ops.operators._key import check_dtype, parse_fields, require_fields
 from tvm_ops.operators._layout import Array
-from tvm_ops.operators._packed import pack_tensors, pieces, plane_bytes
+from tvm_ops.operators._packed import check_tensors, pack_tensors, pieces, plane_bytes
 from tvm_ops.operators._pool_sums import PoolSums
 
 ERROR_BOUND = 0
@@ -125,7 +125,8 @@ def data(w: Workload, seed: int = 0) -> dict[str, Array]:
 
 
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
-    """float32[n, c]."""
+    """float32[n, c]. Raises as ``pack``."""
+    check_tensors(w, arrays, all_of_them=True)
     sums = values(arrays["x"], w.a_bits, w.polarity).sum(axis=(1, 2))
     return np.asarray(sums.astype(np.float32) / np.float32(w.h * w.w))
 

@@ -14,7 +14,7 @@ from tvm_ops.operators._bits import WORDS, packed_shape, unpack_codes
 from tvm_ops.operators._few_bits import Windowed
 from tvm_ops.operators._key import Pair, check_dtype, pair, parse_fields, require_fields
 from tvm_ops.operators._layout import Array
-from tvm_ops.operators._packed import pack_tensors, plane_bytes
+from tvm_ops.operators._packed import check_tensors, pack_tensors, plane_bytes
 from tvm_ops.operators._pool_tile import PoolTile
 
 ERROR_BOUND = 0
@@ -128,7 +128,8 @@ def data(w: Workload, seed: int = 0) -> dict[str, Array]:
 
 
 def reference(w: Workload, arrays: dict[str, Array]) -> Array:
-    """Codes uint8[n, oh, ow, c]."""
+    """Codes uint8[n, oh, ow, c]. Raises as ``pack``."""
+    check_tensors(w, arrays, all_of_them=True)
     (kh, kw), (sh, sw), (ph, pw) = w.kernel, w.stride, w.pad
     padded = np.pad(arrays["x"], ((0, 0), (ph, ph), (pw, pw), (0, 0)))
     y = np.zeros((w.n, w.out_h, w.out_w, w.c), np.uint8)
