@@ -98,7 +98,7 @@ def test_what_cannot_be_used_names_the_channel() -> None:
     ("key", "why"),
     [("ci17_h3_w3_co3_k1_s1_p0_u8_acc", "no first layer"),
      ("ci1_h3_w3_co3_k1_s1_p1_u8_acc", "pad 1 is not below"),
-     ("ci1_h3_w3_co3_k5_s1_p0_u8_acc", "above the padded image's 3"),
+     ("ci1_h3_w3_co3_k5_s1_p0_u8_acc", "above the padded input's 3"),
      ("ci16_h600_w600_co1_k600_s1_p0_u8_acc", "every channel's sums reach 1468800000"),
      ("ci1_h3_w3_co3_k1_s1_p0_acc", "image missing"),
      ("ci1_h3_w3_co3_k1_s1_p0_u8", "one of thr, shift, acc"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -180,3 +181,27 @@ def test_thresholds_of_bitpack(key: str) -> None:
         other = np.int16 if arrays[name].dtype != np.int16 else np.int8
         for said in refusals(key, arrays | {name: np.zeros_like(arrays[name], other)}):
             assert f"'{name}' is int16, " in said
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_fields_of_a_workload(key: str) -> None:
+    """Any field of another type or out of range; a key cannot say most of these."""
+    w = task_of(key).workload
+    for field in fields(w):
+        value = getattr(w, field.name)
+        wrong: list[Any]
+        if isinstance(value, int):
+            wrong = [-1, 2**31, 2**64, 1.5, True, "1", None, np.int32(4)]
+        elif isinstance(value, str):
+            wrong = ["", "other", None, 1]
+        else:
+            wrong = [1, (), (1.5, 1.5), (-1, -1), (2**40, 2**40), [1, 1]]
+            wrong += [(1,), (1, 1, 1)] if field.type == "Pair" else [(1,), (1,) * 15, (0, 1)]
+        for other in wrong:
+            with pytest.raises(InputError) as error:
+                replace(w, **{field.name: other})
+            assert str(error.value).startswith("workload "), f"{field.name} {other}"
+            assert "\n" not in str(error.value)
+    if getattr(w, "glue", "") == "acc":
+        with pytest.raises(InputError, match="glue acc has out_bits 0"):
+            replace(w, out_bits=1)

@@ -55,6 +55,7 @@ class FewBitWorkload(Windowed):
     word: str = "u64"
 
     def __post_init__(self) -> None:
+        self.require_types()
         sizes = (self.n, self.ci, self.h, self.w, self.co, *self.kernel, *self.stride, self.groups)
         self.require(min(sizes) >= 1, "sizes must be at least 1")
         self.require(min(self.pad) >= 0, "padding must not be negative")
@@ -64,10 +65,7 @@ class FewBitWorkload(Windowed):
         self.require(self.polarity in POLARITIES, f"polarity is one of {', '.join(POLARITIES)}")
         self.require_word(self.word)
         self.require(self.glue in GLUE_PARAMETERS, f"glue is one of {', '.join(GLUE_PARAMETERS)}")
-        if self.glue == "acc":
-            self.require(self.out_bits == 0, "glue acc has out_bits 0")
-        else:
-            self.require_bits("out_bits", self.out_bits)
+        self.require_out_bits(self.glue, self.out_bits)
         self._require_groups()
         for size, k, p in zip((self.h, self.w), self.kernel, self.pad, strict=True):
             self.require(k <= size + 2 * p, f"kernel {k} is larger than the padded input")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import fields
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -42,6 +43,23 @@ class FewBits(ABC):
         if not fits:
             raise InputError(f"workload {self.shape_key}: {why}")
 
+    def require_types(self) -> None:
+        """Fields are plain integers, pairs or lists of them, and strings, as they are declared."""
+        for field in fields(cast(Any, self)):
+            value = getattr(self, field.name)
+            if field.type in ("int", "str"):
+                kind = int if field.type == "int" else str
+                fits = type(value) is kind  # a bool is no size, and numpy's integers wrap
+                what = {int: "an integer", str: "a string"}[kind]
+            else:
+                pair = field.type == "Pair"
+                fits = isinstance(value, tuple) and all(type(size) is int for size in value)
+                fits = fits and (len(value) == 2 if pair else len(value) > 0)
+                what = "a pair of integers" if pair else "a tuple of integers"
+            if not fits:
+                operator = type(self).__module__.rpartition(".")[2]
+                raise InputError(f"workload of {operator}: {field.name} {value!r} is not {what}")
+
     def require_sizes(self, *sizes: int) -> None:
         """Each 1 to MAX_SIZE, and all together the elements of a tensor that can be."""
         self.require(min(sizes) >= 1, "sizes must be at least 1")
@@ -50,6 +68,13 @@ class FewBits(ABC):
 
     def require_bits(self, name: str, bits: int) -> None:
         self.require(1 <= bits <= MAX_BITS, f"{name} {bits} is not 1 to {MAX_BITS}")
+
+    def require_out_bits(self, glue: str, bits: int) -> None:
+        """Those of codes; sums have none."""
+        if glue == "acc":
+            self.require(bits == 0, "glue acc has out_bits 0")
+        else:
+            self.require_bits("out_bits", bits)
 
     def require_polarity(self, polarity: str) -> None:
         self.require(polarity in POLARITIES, f"polarity is one of {', '.join(POLARITIES)}")
@@ -72,6 +97,16 @@ class Windowed(FewBits):
     kernel: tuple[int, int]
     stride: tuple[int, int]
     pad: tuple[int, int]
+
+    def require_window(self) -> None:
+        """The stride is a size; the window has no row or column that is pads only."""
+        self.require_sizes(*self.kernel, *self.stride)
+        for size, k, p in zip((self.h, self.w), self.kernel, self.pad, strict=True):
+            self.require(p >= 0, "padding must not be negative")
+            self.require(p < k, f"pad {p} is not below the window's {k}: it would be all pads")
+            self.require(
+                k <= size + 2 * p, f"window {k} is above the padded input's {size + 2 * p}"
+            )
 
     @property
     def out_h(self) -> int:

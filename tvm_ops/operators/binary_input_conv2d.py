@@ -58,21 +58,16 @@ class Workload(Windowed):
     word: str
 
     def __post_init__(self) -> None:
+        self.require_types()
         self.require(self.image in IMAGES, f"the image is {' or '.join(IMAGES)}")
         self.require(self.glue in GLUE_PARAMETERS, f"glue is one of {', '.join(GLUE_PARAMETERS)}")
         self.require_word(self.word)
-        self.require(min(*self.kernel, *self.stride) >= 1, "kernel and stride are at least 1")
         self.require(self.ci <= _MAX_CI, f"ci {self.ci} is above {_MAX_CI}: no first layer")
         self.require_sizes(self.n, self.ci, self.h, self.w)
-        for size, k, p in zip((self.h, self.w), self.kernel, self.pad, strict=True):
-            self.require(p < k, f"pad {p} is not below the kernel's {k}")
-            self.require(
-                k <= size + 2 * p, f"kernel {k} is above the padded image's {size + 2 * p}"
-            )
+        self.require_window()
         self.require_sizes(self.n, self.out_h, self.out_w, self.co)
         self.require_sizes(self.co, *self.kernel, self.ci)
-        if self.glue != "acc":
-            self.require_bits("out_bits", self.out_bits)
+        self.require_out_bits(self.glue, self.out_bits)
         try:
             sum_dtype(self.k * IMAGES[self.image][1])
         except InputError as error:

@@ -27,6 +27,8 @@ ERROR_BOUND = 0
 TYPES = {"f32": "float32", "s8": "int8", "s16": "int16", "s32": "int32"}
 """Types of x and of the thresholds, as they stand in a key."""
 
+_PER = ("channel", "tensor")
+
 
 @dataclass(frozen=True)
 class Workload(FewBits):
@@ -45,8 +47,12 @@ class Workload(FewBits):
     word: str = "u64"
 
     def __post_init__(self) -> None:
+        self.require_types()
         self.require_sizes(self.n, self.h, self.w, self.c)
         self.require_bits("a_bits", self.a_bits)
+        self.require(self.per in _PER, f"thresholds are per {' or '.join(_PER)}")
+        self.require(self.x in TYPES, f"x is one of {', '.join(TYPES)}")
+        self.require_word(self.word)
 
     @property
     def levels(self) -> int:
@@ -105,7 +111,7 @@ class Workload(FewBits):
         """The inverse of ``shape_key`` and ``dtype``; raises ``InputError``."""
         x, word = split_dtype(text, dtype, TYPES)
         numbers = {"n": "n", "h": "h", "w": "w", "c": "c", "a": "a_bits"}
-        values = parse_fields(text, "bitpack", numbers, words={"per": ("channel", "tensor")})
+        values = parse_fields(text, "bitpack", numbers, words={"per": _PER})
         require_fields(text, values, (*numbers.values(), "per"))
         return cls(**values, x=x, word=word)
 

@@ -44,6 +44,7 @@ class Workload(FewBits):
     word: str = "u64"
 
     def __post_init__(self) -> None:
+        self.require_types()
         self.require(self.polarity in POLARITIES, f"polarity is one of {', '.join(POLARITIES)}")
         try:
             self.conv  # noqa: B018

@@ -51,10 +51,12 @@ class Workload(FewBits):
     word: str
 
     def __post_init__(self) -> None:
+        self.require_types()
         self.require_sizes(self.n, self.h, self.w, self.c)
         self.require(self.glue in GLUES, f"glue is one of {', '.join(GLUES)}")
         self.require(self.sums in SUMS, f"sums are {' or '.join(SUMS)}")
         self.require_bits("out_bits", self.out_bits)
+        self.require_word(self.word)
 
     @property
     def dtype(self) -> str:

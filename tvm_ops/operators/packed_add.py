@@ -51,13 +51,13 @@ class Workload(FewBits):
     word: str
 
     def __post_init__(self) -> None:
+        self.require_types()
         self.require_sizes(self.n, self.h, self.w, self.c)
         self.require_bits("a_bits", self.a_bits)
         self.require_polarity(self.polarity)
         self.require_word(self.word)
         self.require(self.glue in _GLUES, f"glue is {' or '.join(_GLUES)}")
-        if self.glue != "acc":
-            self.require_bits("out_bits", self.out_bits)
+        self.require_out_bits(self.glue, self.out_bits)
 
     @property
     def macs(self) -> int:

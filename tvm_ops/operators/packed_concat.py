@@ -41,6 +41,7 @@ class Workload(FewBits):
     word: str
 
     def __post_init__(self) -> None:
+        self.require_types()
         count = len(self.channels)
         self.require(2 <= count <= _MAX_TENSORS, f"{count} tensors: 2 to {_MAX_TENSORS} are joined")
         self.require(min(self.channels) >= 1, "every tensor has channels")

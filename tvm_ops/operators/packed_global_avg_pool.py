@@ -41,6 +41,7 @@ class Workload(FewBits):
     word: str
 
     def __post_init__(self) -> None:
+        self.require_types()
         self.require_sizes(self.n, self.h, self.w, self.c)
         self.require_bits("a_bits", self.a_bits)
         self.require_polarity(self.polarity)

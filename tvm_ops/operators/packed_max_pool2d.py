@@ -41,17 +41,13 @@ class Workload(Windowed):
     word: str
 
     def __post_init__(self) -> None:
+        self.require_types()
         self.require_sizes(self.n, self.h, self.w, self.c)
         self.require_bits("a_bits", self.a_bits)
         self.require_word(self.word)
-        self.require(min(*self.kernel, *self.stride) >= 1, "kernel and stride are at least 1")
+        self.require_window()
         taps = self.kernel[0] * self.kernel[1]
         self.require(taps <= _MAX_TAPS, f"a window of {taps} pixels is above {_MAX_TAPS}")
-        for size, k, p in zip((self.h, self.w), self.kernel, self.pad, strict=True):
-            self.require(p < k, f"pad {p} is not below the window's {k}: it would be all pads")
-            self.require(
-                k <= size + 2 * p, f"window {k} is above the padded input's {size + 2 * p}"
-            )
 
     @property
     def macs(self) -> int:
