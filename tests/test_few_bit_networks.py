@@ -15,7 +15,13 @@ from tvm_ops import cli_few_bit
 from tvm_ops.errors import InputError
 from tvm_ops.few_bit import runs
 from tvm_ops.few_bit.chart import bars
-from tvm_ops.few_bit.documents import SCRIPT, plots, read_sums, write_documents
+from tvm_ops.few_bit.documents import (
+    SCRIPT,
+    plots,
+    read_layers_document,
+    read_sums,
+    write_documents,
+)
 from tvm_ops.few_bit.runs import Known, Run, measure, runs_path
 from tvm_ops.few_bit.sums import NetworkSums, kernels, network_sums
 from tvm_ops.few_bit.tables import document, speedups
@@ -236,7 +242,8 @@ def test_plots_have_a_bar_for_each_known_value():
 def test_command_line(tmp_path, capsys):
     made = Made(tmp_path).floats(1000).runs(100)
     begin, end = marks(SCRIPT)
-    (tmp_path / "docs/performance.md").write_text(f"before\n{begin}\n{end}\nafter\n")
+    for name in ("docs/performance.md", "README.md"):
+        (tmp_path / name).write_text(f"before\n{begin}\n{end}\nafter\n")
     arguments = ["--logs", str(made.logs), "--root", str(tmp_path)]
     assert cli_few_bit.main(arguments) == 0
     printed = capsys.readouterr().out
@@ -261,10 +268,12 @@ def test_sums_of_other_fields_are_refused():
 def test_the_documents_are_those_of_the_committed_sums(tmp_path):
     found = {target: read_sums(ROOT, target) for target in cli_few_bit.TARGETS}
     (tmp_path / "docs/performance").mkdir(parents=True)
-    committed = (ROOT / "docs/performance.md").read_text()
-    (tmp_path / "docs/performance.md").write_text(committed)
-    write_documents(tmp_path, found)
-    assert (tmp_path / "docs/performance.md").read_text() == committed
+    names = ("docs/performance.md", "README.md")
+    committed = {name: (ROOT / name).read_text() for name in names}
+    for name in names:
+        (tmp_path / name).write_text(committed[name])
+    write_documents(tmp_path, found, read_layers_document(ROOT))
+    assert {name: (tmp_path / name).read_text() for name in names} == committed
     for target, sums in found.items():
         assert [s.network for s in sums] == list(FEW_BIT)
         folder = ROOT / "docs/performance"

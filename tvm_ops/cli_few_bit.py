@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tvm_ops.cli_script import TARGETS, check_targets, end, run_script, say
-from tvm_ops.few_bit.documents import write_documents
+from tvm_ops.few_bit.by_hand import measure_by_hand
+from tvm_ops.few_bit.documents import layers_document, write_documents
+from tvm_ops.few_bit.layers import read_layers
 from tvm_ops.few_bit.runs import Known, measure
 from tvm_ops.few_bit.sums import NetworkSums, kernels, network_sums
 from tvm_ops.few_bit.tables import document, text_plot
@@ -29,9 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=NAME, description=__doc__)
     add = parser.add_argument
-    add("targets", nargs="*", metavar="TARGET", help="of --measure: rpi3, rpi4, rpi5")
+    add("targets", nargs="*", metavar="TARGET", help="of --measure and --by-hand")
     add("--measure", action="store_true", help="first run the kernels of which nothing is known")
-    add("--again", action="store_true", help="for --measure: what is known too")
+    add("--by-hand", action="store_true", help="first measure the hand-written peer")
+    add("--again", action="store_true", help="for --measure and --by-hand: what is known too")
     add("--jobs", type=int, default=1, metavar="N", help="runs side by side")
     add("--logs", type=Path, default=log.ROOT, metavar="DIR", help="tuning_logs")
     add("--root", type=Path, default=_ROOT, metavar="DIR", help="has docs/")
@@ -44,10 +47,16 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.measure:
         for target in arguments.targets or TARGETS:
             problems += _measure(target, arguments)
+    if arguments.by_hand:
+        for target in arguments.targets or TARGETS:
+            problems += measure_by_hand(
+                get_target(target), arguments.logs, again=arguments.again, report=say
+            )
     # The documents have all targets, whichever were run.
     found = {target: _sums(target, arguments) for target in TARGETS}
-    write_documents(arguments.root, found)
-    print("\n".join(document(found)).strip())
+    layers = {target: read_layers(get_target(target), arguments.logs) for target in TARGETS}
+    write_documents(arguments.root, found, layers)
+    print("\n".join([*layers_document(layers), *document(found)]))
     for target, sums in found.items():
         print("", *text_plot(target, sums), sep="\n")
     return end(NAME, problems)
