@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from tvm_ops.errors import InputError
 from tvm_ops.operators import _bits
@@ -41,6 +42,8 @@ def test_the_order_of_bits_as_it_is_documented(bits: int, word: str) -> None:
 
 
 def test_the_documentation_says_so() -> None:
+    guide = (ROOT / "docs/bundle.md").read_text(encoding="utf-8")
+    assert "Channel c is bit\nc % 8 of byte c // 8, the least significant bit first" in guide
     text = re.sub(r"\s+", " ", _bits.__doc__ or "")
     assert "Plane p has bit p of each code, plane 0 the least significant." in text
     assert "Channel c is bit c % 8 of byte c // 8, the least significant bit first" in text
