@@ -58,7 +58,9 @@ def bipolar_codes(array: Array, bits: int, name: str, axis: int = 0) -> Array:
     """
     top = 2**bits - 1
     allowed = range(-top, top + 1, 2)
-    fits = np.isin(array, list(allowed))  # NaN fits nothing
+    fits = np.zeros(array.shape, bool)
+    for value in allowed:
+        fits |= array == value  # NaN equals nothing
     if not fits.all():
         channel = int(np.argwhere(~fits)[0][axis])
         wrong = np.moveaxis(array, axis, 0)[channel][np.moveaxis(~fits, axis, 0)[channel]].flat[0]
