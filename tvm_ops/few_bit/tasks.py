@@ -121,15 +121,19 @@ def ablated(task: Task, step: int) -> Iterator[Kernel]:
     if not fused:
         sums = "s16" if workload.output_dtype == "int16" else "s32"
         glue = fused_glue.Workload(*shape, "thr", bits, sums, WORD)
-        yield Kernel(Task("fused_glue", glue, target))
+        yield _untuned(Task("fused_glue", glue, target))
     if step > 0:
         packed = bitpack.Workload(*shape, bits, "tensor", "s8", WORD)
-        yield Kernel(Task("bitpack", packed, target))
+        yield _untuned(Task("bitpack", packed, target))
+
+
+def _untuned(task: Task) -> Kernel:
+    return Kernel(task, default_knobs(task))
 
 
 def _layer_kernel(task: Task, step: int) -> Kernel:
     if step < ABLATION.index("without register tiling"):
-        return Kernel(task, default_knobs(task))
+        return _untuned(task)
     scalar = step >= ABLATION.index("without vectorization")
     popcount = "cnt" if step < ABLATION.index("without fast popcount") else "swar"
     if scalar:  # LLVM makes vectors of scalar loops by itself, the same as ours

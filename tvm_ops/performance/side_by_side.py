@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,7 +20,13 @@ def side_by_side(
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = {pool.submit(work, item): item for item in items}
-        for number, future in enumerate(as_completed(futures), 1):
-            yield number, futures[future], future.result()
+        number, running = 0, set(futures)
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            # What failed comes last, and else the earlier first: all that is done is given out.
+            in_order = [future for future in futures if future in done]
+            for future in sorted(in_order, key=lambda f: f.exception() is not None):
+                number += 1
+                yield number, futures[future], future.result()
     finally:
         pool.shutdown(cancel_futures=True)
