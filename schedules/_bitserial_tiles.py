@@ -12,6 +12,7 @@ Knobs = dict[str, Any]
 _MAX_PIXELS = {"aarch64": 5, "armv7": 2, "x86_64": 3}  # of 32, 16 and 16 registers
 _DUPLICATES = ("cortex-a72", "cortex-a76")
 _MAX_OFFSET = 65520  # bytes: the immediate of a 16-byte load
+_WIDE_STEPS = 20  # of 64 positions, in a chunk of tiles of 32 channels
 _PARALLEL_COPY = 16384  # words; fewer are there before threads are
 
 
@@ -30,15 +31,25 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
         "x": ["padded", "im2col", *(["direct"] if w.reads_in_place else [])],
     }
     assembly = {**common, "duplicated": [False] if in_order else [True, False]}
+    widths = [16, 64] if in_order and takes_wide(w) else [64]
     portable = {**common, "duplicated": [False, True], "isa": [target.isa]}
     if target.isa != "aarch64":
         return {"intrinsics": portable}
-    return {"assembly": {**assembly, "in_order": [in_order]}, "intrinsics": portable}
+    return {"assembly": {**assembly, "k_bits": widths, "in_order": [in_order]}, "intrinsics": portable}
 
 
 def takes(w: Any) -> bool:
     """Whether a chunk fits bytes, and groups are of whole tiles."""
     return w.cut is not None and (w.groups == 1 or w.co // w.groups % 8 == 0)
+
+
+def takes_wide(w: Any) -> bool:
+    """Whether tiles can be of 32 channels: sums in 16 bits, and groups are of whole tiles.
+
+    Without groups the last tile has what is left.
+    """
+    fits = w.largest + 1 < 2**16 and w.cut_to(_WIDE_STEPS) is not None
+    return bool(fits and (w.groups == 1 or w.co // w.groups % 32 == 0))
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
@@ -47,6 +58,8 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     On A72 and A76 a copy that can has to: the timing model does not charge the vector pipe of
     `ld1r`, so a search would take a gain that boards do not have.
     """
+    if knobs.get("k_bits") == 16:
+        return knobs["x"] != "direct" or bool(w.reads_cut_in_place(w.cut_to(_WIDE_STEPS)))
     could = knobs["x"] != "direct" and _reach(w, knobs) * 16 <= _MAX_OFFSET
     if not knobs["duplicated"]:
         return not could or target.core not in _DUPLICATES

@@ -10,7 +10,7 @@ from schedules import _bitserial_tiles as tiles
 Knobs = dict[str, Any]
 
 # With the sketch, choose another data flow; None: any of the space.
-STRUCTURAL = {"x": None, "duplicated": None}
+STRUCTURAL = {"x": None, "duplicated": None, "k_bits": None}
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:

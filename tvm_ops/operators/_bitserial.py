@@ -105,6 +105,10 @@ class FewBitWorkload(Windowed):
 
         None where not even a row of one word fits.
         """
+        return self.cut_to(MAX_STEPS)
+
+    def cut_to(self, most: int) -> tuple[int, int] | None:
+        """The same for chunks of at most so many steps of 64 positions."""
         (kh, kw), words = self.kernel, self.group_words
 
         def cost(cut: tuple[int, int]) -> float:
@@ -112,19 +116,23 @@ class FewBitWorkload(Windowed):
             return kh // cut[0] * -(-words // cut[1]) * (cut[0] * kw * cut[1] + 1)
 
         rows = [r for r in range(1, kh + 1) if kh % r == 0]
-        cuts = [(r, k) for r in rows for k in range(1, words + 1) if r * kw * k <= MAX_STEPS]
+        cuts = [(r, k) for r in rows for k in range(1, words + 1) if r * kw * k <= most]
         return min(cuts, key=cost, default=None)
 
     @property
     def reads_in_place(self) -> bool:
+        """Whether chunks as ``cut`` can be read from x itself."""
+        return self.reads_cut_in_place(self.cut)
+
+    def reads_cut_in_place(self, cut: tuple[int, int] | None) -> bool:
         """Whether a chunk's words lie in x as a copy would have them, but for steps between rows.
 
         64-bit words, no padding, and all words of a pixel one after the other, or one tap.
         """
         whole = self.word == "u64" and self.pad == (0, 0) and self.ci // self.groups % 64 == 0
-        if not whole or self.cut is None or self.group_words % self.cut[1]:
+        if not whole or cut is None or self.group_words % cut[1]:
             return False
-        together = self.a_bits == self.groups == 1 and self.cut[1] == self.group_words
+        together = self.a_bits == self.groups == 1 and cut[1] == self.group_words
         return self.kernel == (1, 1) or together
 
     @property

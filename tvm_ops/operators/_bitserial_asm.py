@@ -8,22 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from tvm_ops.operators._bitserial_chunk import STEP, WORD, Chunk, Load, Registers
 from tvm_ops.operators._bitserial_in_order import InOrder
+from tvm_ops.operators._bitserial_wide import WideRegisters
 from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._neon_registers import constant
 
-SKIPS = ("x17", "x16")  # moves of x to another row, to another plane
+SKIPS = ("x17", "x16", "x7")  # moves of x to another row, to another plane
 HALVES = tuple(f"x{i}" for i in range(8, 16))  # words of weights on their way, in order
 MAX_OFFSET = 65520  # bytes: the immediate of a 16-byte load
 
 
+class Given(NamedTuple):
+    """What a chunk continues: sums, and an i32, whether they are doubled before."""
+
+    sums: list[str]
+    doubles: int | str
+
+
 class Assembly:
-    """Text of a chunk; operands: sums, then pointers of x, which it moves on, then weights."""
+    """Text of a chunk; operands: sums, then pointers of x, which it moves on, then weights.
+
+    One that continues has the flag after them.
+    """
 
     def __init__(self, chunk: Chunk, in_order: bool) -> None:
-        self.chunk, self.registers, self.in_order = chunk, Registers(chunk), in_order
+        self.chunk, self.in_order = chunk, in_order
+        self.registers = WideRegisters(chunk) if chunk.k_bits == 16 else Registers(chunk)
 
     @property
     def fits(self) -> bool:
@@ -36,8 +49,8 @@ class Assembly:
 
     @property
     def _skips(self) -> list[int]:
-        """Moves of x of more than a word; ``SKIPS`` have them."""
-        return list(dict.fromkeys(m for m in self._moves(0) if m != WORD))
+        """Moves of x of more than a step; ``SKIPS`` have them."""
+        return list(dict.fromkeys(m for m in self._moves(0) if m != self.chunk.stride))
 
     def _sequence(self, pointer: int) -> list[int]:
         """Offsets of the words that are read through a pointer, in order."""
@@ -49,27 +62,52 @@ class Assembly:
         offsets = self._sequence(pointer)
         return [b - a for a, b in pairwise(offsets)]
 
-    def call(self, f: Function, pointers: list[str], weights: str) -> list[str]:
-        """Calls it: the chunk's sums of each pixel, <8 x i16>."""
-        c = self.chunk
+    def pointer(self, number: int) -> str:
+        """The operand of a pointer of x."""
+        return f"${len(self.registers.sums) + number}"
+
+    @property
+    def weights(self) -> str:
+        """The operand."""
+        return self.pointer(2 * self.chunk.pointers)
+
+    @property
+    def doubles(self) -> str:
+        """The operand of the flag."""
+        number = len(self.registers.sums) + 2 * self.chunk.pointers + 1
+        return f"${{{number}:w}}"
+
+    def call(
+        self, f: Function, pointers: list[str], weights: str, before: Given | None = None
+    ) -> list[str]:
+        """Calls it: the chunk's sums, <8 x i16>, of each pixel, in order of channels."""
+        c, kind, sums = self.chunk, "<8 x i16>", self.registers.sums
         if not c.duplicated:  # read by moving on
             pointers = [f.pointer(pointer, self._sequence(0)[0]) for pointer in pointers]
-        results = ", ".join(["<8 x i16>"] * c.pixels + ["ptr"] * c.pointers)
-        outs = [f"=&{{v{self.registers.sums(p)}}}" for p in range(c.pixels)]
+        results = ", ".join([kind] * len(sums) + ["ptr"] * c.pointers)
+        outs = [f"=&{{v{register}}}" for register in sums]
         outs += ["=&r"] * c.pointers  # pointers of x are moved on
-        ties = [str(c.pixels + i) for i in range(c.pointers)] + ["r"]
-        taken = {self.registers.sums(p) for p in range(c.pixels)}
-        clobbers = [f"v{i}" for i in range(self.registers.count) if i not in taken]
-        clobbers += [*SKIPS, "memory"] + (list(HALVES) if self.in_order else [])
+        ties = [str(len(sums) + i) for i in range(c.pointers)] + ["r"]
+        arguments = [f"ptr {p}" for p in [*pointers, weights]]
+        if before:
+            ties += ["r", *map(str, range(len(sums)))]
+            arguments += [f"i32 {before.doubles}", *(f"{kind} {value}" for value in before.sums)]
+        clobbers = [f"v{i}" for i in range(self.registers.count) if i not in sums]
+        skips = SKIPS[: max(2, len(self._skips))]
+        clobbers += [*skips, "memory"] + (list(HALVES) if self.in_order else [])
         constraints = ",".join([*outs, *ties, *(f"~{{{c}}}" for c in clobbers)])
-        arguments = ", ".join(f"ptr {p}" for p in [*pointers, weights])
         text = "\\0A".join(self.lines())
         found = f.value(
-            f'call {{{results}}} asm sideeffect "{text}", "{constraints}"({arguments}) noduplicate'
+            f'call {{{results}}} asm sideeffect "{text}", "{constraints}"'
+            f"({', '.join(arguments)}) noduplicate"
         )
-        return [f.value(f"extractvalue {{{results}}} {found}, {p}") for p in range(c.pixels)]
+        return [f.value(f"extractvalue {{{results}}} {found}, {i}") for i in range(len(sums))]
 
     def lines(self) -> Iterator[str]:
+        if self.chunk.continues:
+            yield f"cbz {self.doubles}, 1f"
+            yield from (f"add v{i}.8h, v{i}.8h, v{i}.8h" for i in self.registers.sums)
+            yield "1:"
         if not self.chunk.duplicated:
             for register, move in zip(SKIPS, self._skips, strict=False):
                 yield from constant(register, abs(move))
@@ -88,7 +126,7 @@ class Assembly:
         if load.weights:
             return f"ldr q{load.register}, {self.weights_at(load)}"
         pointer, offset = self.chunk.word(load.step, load.index)
-        name = f"${self.chunk.pixels + pointer}"
+        name = self.pointer(pointer)
         if self.chunk.duplicated:
             return f"ldr q{load.register}, [{name}, #{offset}]"
         place = load.step
@@ -97,11 +135,13 @@ class Assembly:
         moves = self._moves(pointer)
         move = ""
         if place < len(moves):
-            is_next = moves[place] == WORD
-            move = f", #{WORD}" if is_next else f", {SKIPS[self._skips.index(moves[place])]}"
-        return f"ld1r {{v{load.register}.2d}}, [{name}]{move}"
+            is_next = moves[place] == self.chunk.stride
+            register = "" if is_next else SKIPS[self._skips.index(moves[place])]
+            move = f", #{self.chunk.stride}" if is_next else f", {register}"
+        lanes = "8h" if self.chunk.k_bits == 16 else "2d"
+        return f"ld1r {{v{load.register}.{lanes}}}, [{name}]{move}"
 
     def weights_at(self, load: Load, half: int = 0) -> str:
         """Address of a vector of weights, or of its upper half."""
         offset = load.step % self.chunk.plane_steps * STEP + load.index * 2 * WORD + half * WORD
-        return f"[${self.chunk.pixels + 2 * self.chunk.pointers}, #{offset}]"
+        return f"[{self.weights}, #{offset}]"

@@ -8,7 +8,6 @@ import numpy as np
 
 from tvm_ops.operators._bits import WORDS
 from tvm_ops.operators._bitserial import FewBitWorkload
-from tvm_ops.operators._bitserial_chunk import CHANNELS
 from tvm_ops.operators._bitserial_pack import edges, is_corrected, sum_bits
 from tvm_ops.operators._bitserial_tile import module
 from tvm_ops.operators._bitserial_tiled import Tiled
@@ -20,22 +19,22 @@ def arguments(w: FewBitWorkload, weights: tuple[int, ...]) -> dict[str, Any]:
     """The PrimFunc's buffers by name, in the order of the C function."""
     from tvm.script.ir_builder import tirx as T
 
-    groups, tiles = weights[:2]
+    groups, tiles, lanes = weights[0], weights[1], weights[-1]
     kind = f"uint{sum_bits(w)}"
     buffers = {
         "x": T.arg("x", T.buffer(w.kernel_input_shape, str(np.dtype(WORDS[w.word])))),
-        "weights": T.arg("weights", T.buffer(weights, "uint64")),
+        "weights": T.arg("weights", T.buffer(weights, f"uint{512 // lanes}")),
     }
     if w.glue == "acc":
-        offsets = T.buffer((groups, tiles, CHANNELS), w.output_dtype)
+        offsets = T.buffer((groups, tiles, lanes), w.output_dtype)
         buffers["offsets"] = T.arg("offsets", offsets)
     else:
         levels = 2**w.out_bits - 1
-        buffers["bounds"] = T.arg("bounds", T.buffer((groups, tiles, levels, CHANNELS), kind))
-        buffers["flips"] = T.arg("flips", T.buffer((groups, tiles), "uint8"))
+        buffers["bounds"] = T.arg("bounds", T.buffer((groups, tiles, levels, lanes), kind))
+        buffers["flips"] = T.arg("flips", T.buffer((groups, tiles), f"uint{lanes}"))
     if is_corrected(w):
         rows, cols = edges(w)
-        shape = (rows.classes * cols.classes, groups, tiles, CHANNELS)
+        shape = (rows.classes * cols.classes, groups, tiles, lanes)
         buffers["corrections"] = T.arg("corrections", T.buffer(shape, kind))
     buffers["y"] = T.arg("y", T.buffer(w.kernel_output_shape, w.output_dtype))
     return buffers
@@ -102,7 +101,7 @@ def _table(t: Tiled, table: Any) -> None:
     from tvm.script.ir_builder import tirx as T
 
     w, (rows, cols) = t.w, edges(t.w)
-    classes = t.weights_shape[0] * t.tiles * CHANNELS * sum_bits(w) // 8
+    classes = t.weights_shape[0] * t.tiles * t.lanes * sum_bits(w) // 8
     with T.grid(w.out_h, w.out_w) as indices, T.sblock("table"):
         vr, vc = map(T.axis.spatial, (w.out_h, w.out_w), indices)
         pixel = vr * w.out_w + vc
@@ -148,8 +147,8 @@ def _tile(t: Tiled, packed: Any, table: Any, buffers: dict[str, Any]) -> None:
             rest = [0] * (len(buffers[name].shape) - 2)
             at = [0, vg, vt, 0] if name == "corrections" else [vg, vt, *rest]
             pointers[name] = buffers[name][at]
-        per_tile = CHANNELS * body.glue.y_bits // 8 if w.glue == "acc" else 1
-        channels = vg * t.channels // CHANNELS * per_tile if w.groups > 1 else 0
+        per_tile = t.lanes * (body.glue.y_bits if w.glue == "acc" else 1) // 8
+        channels = vg * t.channels // t.lanes * per_tile if w.groups > 1 else 0
         byte = pixel * body.glue.y_step + channels + vt * per_tile
 
         def call(tile: Any) -> None:

@@ -28,6 +28,8 @@ class Chunk:
     first; what is counted is doubled before each further one, and the weights are the same.
     ``shared``: the words of all pixels lie together (panels), and one pointer is to the first;
     else there is a pointer for each pixel. ``duplicated``: words are there twice, 16 bytes.
+    ``k_bits``: of K in a step, 64, or 16 (see ``_bitserial_wide``), a quarter of a word.
+    ``continues``: sums go on from given ones, which a flag doubles before; 16 only.
     """
 
     pixels: int
@@ -35,6 +37,8 @@ class Chunk:
     planes: tuple[int, ...] = (0,)
     shared: bool = False
     duplicated: bool = False
+    k_bits: int = 64
+    continues: bool = False
 
     @property
     def plane_steps(self) -> int:
@@ -63,6 +67,11 @@ class Chunk:
     def size(self) -> int:
         """Bytes of a word of x."""
         return 2 * WORD if self.duplicated else WORD
+
+    @property
+    def stride(self) -> int:
+        """Bytes of x from a step to the next where they lie together."""
+        return self.size * self.k_bits // 64
 
     def word(self, step: int, pixel: int) -> tuple[int, int]:
         """(pointer, offset in bytes) of a word of x."""
@@ -145,7 +154,7 @@ class Registers:
                 yield self._eor(turn, *order[turn])
             if 0 <= turn - 1 < len(order):
                 yield self._count(turn - 1, *order[turn - 1])
-            if 0 <= turn - 2 < len(order) and order[turn - 2][0]:
+            if 0 <= turn - 2 < len(order) and self._is_added(order[turn - 2][0]):
                 yield self._add(turn - 2, *order[turn - 2])
         yield from self._reduce()
 
@@ -169,13 +178,18 @@ class Registers:
         to = t if step else self.accumulator(pixel, vector)
         return Operation(f"cnt v{to}.16b, v{t}.16b", (t,), to)
 
-    def _add(self, turn: int, _step: int, pixel: int, vector: int) -> Operation:
+    def _is_added(self, step: int) -> bool:
+        """Whether a step's counts are not where they are added up."""
+        return step > 0
+
+    def _add(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
         t, a = self.temporary(turn), self.accumulator(pixel, vector)
         return Operation(f"add v{a}.16b, v{a}.16b, v{t}.16b", (a, t), a)
 
-    def sums(self, pixel: int) -> int:
-        """The register that has a pixel's 8 sums of 16 bits at the end."""
-        return self.accumulator(pixel, 0)
+    @property
+    def sums(self) -> list[int]:
+        """The registers that have 8 sums of 16 bits each at the end: one of each pixel."""
+        return [self.accumulator(p, 0) for p in range(self.chunk.pixels)]
 
     def _reduce(self) -> Iterator[Operation]:
         """Bytes to 8 x 16 bits for each pixel; they are added in pairs as bytes while they fit.

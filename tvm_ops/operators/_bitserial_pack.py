@@ -15,7 +15,6 @@ import numpy as np
 
 from tvm_ops.operators import _bits, _glue
 from tvm_ops.operators._bitserial import FewBitWorkload
-from tvm_ops.operators._bitserial_chunk import CHANNELS
 from tvm_ops.operators._bitserial_reference import check
 from tvm_ops.operators._layout import Array
 
@@ -135,7 +134,11 @@ class Order(Protocol):
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """[group, tile, plane of the weights, part, step, 8]."""
+        """[group, tile, plane of the weights, part, step, channel]: 64 or 16 bits each."""
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Which of a tile's channels comes first, and so on, but for ``flips``."""
 
     @property
     def row_parts(self) -> int:
@@ -163,44 +166,51 @@ def pack(w: FewBitWorkload, order: Order, arrays: dict[str, Array]) -> dict[str,
 def pack_parameters(w: FewBitWorkload, order: Order, arrays: dict[str, Array]) -> dict[str, Array]:
     """weights as ``pack_weights``; bounds, flips or offsets, and corrections, by group and tile.
 
-    bounds [group, tile, level, 8], flips [group, tile] with a channel a bit; offsets
-    [group, tile, 8]; corrections [class, group, tile, 8]. Channels past the last: bits of zero.
+    For tiles of C = 8 or 32 channels: bounds [group, tile, level, C], flips [group, tile] with a
+    channel a bit; offsets [group, tile, C]; corrections [class, group, tile, C]. Channels past the
+    last: bits of zero.
     """
-    weights, groups = arrays["weights"], order.weights_shape[0]
+    weights = arrays["weights"]
     packed = {"weights": pack_weights(w, order, weights)}
     kind = np.dtype(f"uint{sum_bits(w)}")
     if w.glue == "acc":
-        packed["offsets"] = _by_tile(constants(w, weights), groups).astype(w.output_dtype)
+        packed["offsets"] = _by_tile(constants(w, weights), order).astype(w.output_dtype)
     else:
         found, flips = bounds(w, arrays)
-        packed["bounds"] = np.moveaxis(_by_tile(found.T, groups), 0, 2).astype(kind)
-        packed["flips"] = np.packbits(_by_tile(flips, groups), axis=-1, bitorder="little")[..., 0]
+        packed["bounds"] = np.moveaxis(_by_tile(found.T, order), 0, 2).astype(kind)
+        bits = np.packbits(_by_tile(flips, order, mixed=False), axis=-1, bitorder="little")
+        packed["flips"] = bits.view(f"<u{bits.shape[-1]}")[..., 0]
     if is_corrected(w):
         # Sums are corrected modulo 2^16 or 2^32: what a correction adds to T is below that again.
-        packed["corrections"] = _by_tile(corrections(w, weights), groups).astype(kind)
+        packed["corrections"] = _by_tile(corrections(w, weights), order).astype(kind)
     return packed
 
 
-def _by_tile(array: Array, groups: int) -> Array:
-    """[..., co] as [..., group, tile, 8], zeros where a group's last tile has no channel."""
-    grouped = array.reshape(*array.shape[:-1], groups, -1)
-    unused = -grouped.shape[-1] % CHANNELS
+def _by_tile(array: Array, order: Order, mixed: bool = True) -> Array:
+    """[..., co] as [..., group, tile, channel], zeros where a group's last tile has no channel."""
+    channels = order.weights_shape[-1]
+    grouped = array.reshape(*array.shape[:-1], order.weights_shape[0], -1)
+    unused = -grouped.shape[-1] % channels
     padded = np.pad(grouped, [(0, 0)] * (grouped.ndim - 1) + [(0, unused)])
-    return padded.reshape(*padded.shape[:-1], -1, CHANNELS)
+    tiles = padded.reshape(*padded.shape[:-1], -1, channels)
+    return tiles[..., list(order.order)] if mixed else tiles
 
 
 def pack_weights(w: FewBitWorkload, order: Order, weights: Array) -> Array:
-    """[group, tile, plane, (row part, block), (row, column, word), 8 channels], uint64.
+    """[group, tile, plane, (row part, block), (row, column, word), channel], uint64.
 
-    Words past ci are zero.
+    Tiles of 32 channels have 16 bits of each by turns: uint16, (row, column, word, quarter). Words
+    past ci are zero.
     """
     codes = _bits.bipolar_codes(weights, w.w_bits, "weights")
     packed = _bits.pack_codes(codes, w.w_bits, "u64")  # [co, kh, kw, plane, word]
     words = order.blocks * order.words
     packed = np.pad(packed, [(0, 0)] * 4 + [(0, words - packed.shape[-1])])
-    # [kh, kw, plane, word, group, tile, 8]
-    by_tile = _by_tile(np.moveaxis(packed, 0, -1), order.weights_shape[0])
+    # [kh, kw, plane, word, group, tile, channel]
+    by_tile = _by_tile(np.moveaxis(packed, 0, -1), order)
     rows = order.row_parts, w.kernel[0] // order.row_parts
     sizes = (*rows, w.kernel[1], w.w_bits, order.blocks, order.words, *by_tile.shape[4:])
     ordered = by_tile.reshape(sizes).transpose(6, 7, 3, 0, 4, 1, 2, 5, 8)
-    return np.ascontiguousarray(ordered).reshape(order.weights_shape)
+    quarters = 512 // ordered.shape[-1] // 8  # bytes of a channel in a step
+    found = np.ascontiguousarray(ordered)[..., None].view(f"<u{quarters}")
+    return np.ascontiguousarray(found.swapaxes(-1, -2)).reshape(order.weights_shape)

@@ -28,6 +28,7 @@ class Plain:
     popcount: str
 
     row_parts = blocks = 1
+    order = tuple(range(CHANNELS))
 
     @classmethod
     def of(cls, w: FewBitWorkload, knobs: dict[str, Any]) -> Self:

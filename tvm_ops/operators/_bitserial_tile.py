@@ -141,12 +141,16 @@ class Tile:
 
     @property
     def table_name(self) -> str:
-        return "tvm_ops_parts_" + sha256(repr(self.parts).encode()).hexdigest()[:12]
+        return "tvm_ops_parts_" + sha256(repr(self._table_numbers).encode()).hexdigest()[:12]
+
+    @property
+    def _table_numbers(self) -> list[int]:
+        return [n for part in self.parts for n in (part.x, part.weights)]
 
     @property
     def table(self) -> str:
         """The LLVM constant that ``_loop`` reads."""
-        numbers = [n for part in self.parts for n in (part.x, part.weights)]
+        numbers = self._table_numbers
         values = ", ".join(f"i32 {n}" for n in numbers)
         return f"@{self.table_name} = private constant [{len(numbers)} x i32] [{values}]"
 

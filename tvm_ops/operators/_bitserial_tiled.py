@@ -19,7 +19,11 @@ from tvm_ops.operators._bitserial_asm import MAX_OFFSET
 from tvm_ops.operators._bitserial_chunk import CHANNELS, WORD, Chunk
 from tvm_ops.operators._bitserial_glue import Glue
 from tvm_ops.operators._bitserial_pack import factor, is_corrected, sum_bits
-from tvm_ops.operators._bitserial_tile import Part, Tile, with_end
+from tvm_ops.operators._bitserial_tile import MAX_UNROLLED, Part, Tile, with_end
+from tvm_ops.operators._bitserial_wide import CHANNELS as WIDE_CHANNELS
+from tvm_ops.operators._bitserial_wide import wide_cut
+from tvm_ops.operators._bitserial_wide_glue import MIXED, WideGlue
+from tvm_ops.operators._bitserial_wide_tile import WideTile
 from tvm_ops.operators._conv_tiles import Axis
 
 if TYPE_CHECKING:
@@ -28,10 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tiled:
-    """Sizes of a workload under the knobs ``pixels``, ``x``, ``duplicated``.
+    """Sizes of a workload under the knobs ``pixels``, ``x``, ``duplicated``, ``k_bits``.
 
     ``x`` is where tiles read: "direct"ly, from rows "padded" with zero bits, or from panels
     ("im2col") of a tile's pixels; copies may have each word twice. ``emitter`` is a ``Tile``'s.
+    ``k_bits`` is a chunk's: tiles have 8 output channels with 64, 32 with 16.
     """
 
     w: FewBitWorkload
@@ -40,6 +45,7 @@ class Tiled:
     duplicated: bool
     emitter: str
     isa: str
+    k_bits: int = 64
 
     @classmethod
     def of(cls, w: FewBitWorkload, knobs: dict[str, Any]) -> Self:
@@ -52,7 +58,19 @@ class Tiled:
             knobs["duplicated"],
             order if assembly else "intrinsics",
             "aarch64" if assembly else knobs["isa"],
+            knobs["k_bits"] if assembly else 64,
         )
+
+    @property
+    def lanes(self) -> int:
+        """Output channels of a tile."""
+        return WIDE_CHANNELS if self.k_bits == 16 else CHANNELS
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Which channel of a tile each of its sums is of, sum by sum."""
+        is_mixed = self.k_bits == 16 and self.w.glue != "acc"
+        return MIXED if is_mixed else tuple(range(self.lanes))
 
     @property
     def channels(self) -> int:
@@ -62,13 +80,14 @@ class Tiled:
     @property
     def tiles(self) -> int:
         """Of a group's output channels."""
-        return -(-self.channels // CHANNELS)
+        return -(-self.channels // self.lanes)
 
     @property
     def cut(self) -> tuple[int, int]:
         """(rows of the kernel, words) of a chunk."""
-        assert self.w.cut
-        return self.w.cut
+        found = wide_cut(self.w) if self.k_bits == 16 else self.w.cut
+        assert found
+        return found
 
     @property
     def words(self) -> int:
@@ -87,7 +106,7 @@ class Tiled:
 
     @property
     def steps(self) -> int:
-        """Of a chunk."""
+        """Of 64 positions, of a chunk."""
         return self.cut[0] * self.w.kernel[1] * self.words
 
     @property
@@ -116,9 +135,12 @@ class Tiled:
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """[group, co tile, plane, part, step, co in tile], uint64; part: (row part, block)."""
-        w = self.w
-        return w.groups, self.tiles, w.w_bits, self.row_parts * self.blocks, self.steps, CHANNELS
+        """[group, co tile, plane, part, step, co in tile], uint64 or uint16 as ``k_bits``.
+
+        Part: (row part, block).
+        """
+        w, parts, steps = self.w, self.row_parts * self.blocks, self.steps * 64 // self.k_bits
+        return w.groups, self.tiles, w.w_bits, parts, steps, self.lanes
 
     @property
     def column(self) -> int:
@@ -144,16 +166,22 @@ class Tiled:
                 for j in range(self.w.kernel[1])
                 for k in range(self.words)
             ]
+        starts = range(0, WORD, self.k_bits // 8)
+        offsets = [offset + start for offset in offsets for start in starts]
         planes = range(self.w.a_bits - 1, -1, -1) if self.are_planes_together else (0,)
         plane = self._strides[0]
         first = tuple(i * plane for i in planes)
-        return Chunk(pixels, tuple(offsets), first, self.x == "im2col", self.duplicated)
+        shared = self.x == "im2col"
+        return Chunk(pixels, tuple(offsets), first, shared, self.duplicated, self.k_bits)
 
     @property
     def are_planes_together(self) -> bool:
         """Whether a chunk is of all planes of x: where bytes and immediates have room for them."""
         w, parts = self.w, self.row_parts * self.blocks
         reach = w.a_bits * self._strides[0]
+        if self.k_bits == 16:
+            few = 4 * self.steps * w.a_bits <= MAX_UNROLLED
+            return parts == w.w_bits == 1 and few
         near = not self.duplicated or reach <= MAX_OFFSET
         return parts == 1 and near and self.steps * (2**w.a_bits - 1) <= MAX_STEPS
 
@@ -175,7 +203,7 @@ class Tiled:
         """All chunks: planes of x, planes of weights, parts of the kernel's rows, of the words."""
         w, blocks, parts = self.w, self.blocks, self.row_parts * self.blocks
         plane, row_part, block = self._strides
-        step = self.steps * CHANNELS * WORD
+        step = self.steps * self.lanes * WORD
         found = [
             Part(i * plane + r * row_part + b * block, (j * parts + r * blocks + b) * step, i + j)
             for i in range(1 if self.are_planes_together else w.a_bits)
@@ -210,7 +238,8 @@ class Tiled:
         y_step = int(np.prod(w.kernel_output_shape[3:]))
         y_step *= np.dtype(w.output_dtype).itemsize
         acc = w.glue == "acc"
-        glue = Glue(
+        kind: type[Glue] = WideGlue if self.k_bits == 16 else Glue
+        glue = kind(
             self.isa,
             w.out_bits,
             sum_bits(w),
@@ -219,11 +248,13 @@ class Tiled:
             y_bits=np.dtype(w.output_dtype).itemsize * 8 if acc else 0,
             factor=factor(w),
             corrected=self.is_corrected,
+            lanes=self.lanes,
         )
         step = None if self.has_table else self.pixel_step
-        tile = Tile(self.chunk, self.parts, step, glue, self.emitter)
+        make = WideTile if self.k_bits == 16 else Tile
+        tile = make(self.chunk, self.parts, step, glue, self.emitter)
         if not is_last:
             return tile
-        used = -(-w.co // CHANNELS)
+        used = -(-w.co // 8)
         zeros = 0 if acc else glue.plane_step - used
-        return with_end(tile, lanes=self.channels - (self.tiles - 1) * CHANNELS, zeros=zeros)
+        return with_end(tile, lanes=self.channels - (self.tiles - 1) * self.lanes, zeros=zeros)

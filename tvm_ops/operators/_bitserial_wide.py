@@ -1,0 +1,56 @@
+"""A few-bit tile of 32 output channels, for in-order cores: 16 bits of K of 8 channels a vector.
+
+Four vectors of weights are a step of 16 positions of K of 32 channels, and x is 16 bits of a pixel
+in all eight lanes (`ld1r`, from words as they lie). Counts are added in pairs to 16 bits (`uadalp`,
+one instruction as `add` is): a lane is the sum T of one channel. So no byte overflows, nothing is
+added up at the end of a chunk, and sums stay in their registers from one chunk to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._bitserial_chunk import VECTORS, Operation, Registers
+
+LANES = 8  # channels of a vector
+MAX_STEPS = 20  # of 64 positions: 80 of 69 instructions with 5 pixels, 22 KB
+CHANNELS = LANES * VECTORS
+
+
+@dataclass(frozen=True)
+class WideRegisters(Registers):
+    """The same registers; an accumulator has 8 x 16 bits, one channel each."""
+
+    @property
+    def sums(self) -> list[int]:
+        """All accumulators: by pixel, then by vector."""
+        return [self.accumulator(p, v) for p in range(self.chunk.pixels) for v in range(VECTORS)]
+
+    def _double(self, step: int, pixel: int, vector: int) -> Iterator[Operation]:
+        if self.chunk.doubles(step):
+            a = self.accumulator(pixel, vector)
+            yield Operation(f"add v{a}.8h, v{a}.8h, v{a}.8h", (a,), a)
+
+    def _count(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
+        t = self.temporary(turn)
+        return Operation(f"cnt v{t}.16b, v{t}.16b", (t,), t)
+
+    def _add(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
+        """Step 0 has nothing to add to, which saves to clear."""
+        t, a = self.temporary(turn), self.accumulator(pixel, vector)
+        if step == 0 and not self.chunk.continues:
+            return Operation(f"uaddlp v{a}.8h, v{t}.16b", (t,), a)
+        return Operation(f"uadalp v{a}.8h, v{t}.16b", (a, t), a)
+
+    def _is_added(self, step: int) -> bool:
+        return True
+
+    def _reduce(self) -> Iterator[Operation]:
+        return iter(())
+
+
+def wide_cut(w: FewBitWorkload) -> tuple[int, int] | None:
+    """(rows of the kernel, words) of a chunk, whose code is at most 22 KB; None if none fits."""
+    return w.cut_to(MAX_STEPS)

@@ -1,0 +1,61 @@
+"""A few-bit tile of 32 output channels: its chunks one after another, sums in their registers.
+
+Either all of them in straight code, or one in a loop over places in a table; a table has for each
+part whether sums are doubled before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from tvm_ops.operators._bitserial_asm import Assembly, Given
+from tvm_ops.operators._bitserial_tile import MAX_UNROLLED, Tile
+from tvm_ops.operators._llvm_function import Function
+
+
+@dataclass(frozen=True)
+class WideTile(Tile):
+    """A ``Tile`` whose chunk has ``k_bits`` 16; sums of 16 bits, four vectors for each pixel."""
+
+    def _all_parts(self, f: Function, pointers: list[str]) -> list[str]:
+        if len(self.parts) * self.chunk.steps > MAX_UNROLLED:
+            return self._in_loop(f, pointers)
+        sums: list[str] = []
+        for part, doubles in zip(self.parts, self._doubles, strict=True):
+            given = Given(sums, doubles) if sums else None
+            sums = self._go_on(f, pointers, part.x, part.weights, given)
+        return sums
+
+    def _in_loop(self, f: Function, pointers: list[str]) -> list[str]:
+        def add(entry: str, before: list[str]) -> list[str]:
+            x, weights, doubles = (f.load("i32", entry, 4 * i) for i in range(3))
+            return self._go_on(f, pointers, x, weights, Given(before, doubles))
+
+        kind, first = "<8 x i16>", f"@{self.table_name}"
+        sums = ["zeroinitializer"] * len(Assembly(self.chunk, True).registers.sums)
+        return f.loop(len(self.parts), {first: 12}, sums, kind, add)
+
+    def _go_on(
+        self,
+        f: Function,
+        pointers: list[str],
+        x: int | str,
+        weights: int | str,
+        given: Given | None,
+    ) -> list[str]:
+        """The given sums, if any, with those of a chunk."""
+        chunk = replace(self.chunk, continues=given is not None)
+        moved = [f.pointer(pointer, x) for pointer in pointers]
+        assembly = Assembly(chunk, self.emitter == "in_order")
+        return assembly.call(f, moved, f.pointer("%weights", weights), given)
+
+    @property
+    def _doubles(self) -> list[int]:
+        """Of each part, whether what is there counts twice."""
+        return [0, *(int(b.shift < a.shift) for a, b in pairwise(self.parts))]
+
+    @property
+    def _table_numbers(self) -> list[int]:
+        pairs = zip(self.parts, self._doubles, strict=True)
+        return [n for part, doubles in pairs for n in (part.x, part.weights, doubles)]
