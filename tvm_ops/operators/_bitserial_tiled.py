@@ -238,8 +238,7 @@ class Tiled:
         y_step = int(np.prod(w.kernel_output_shape[3:]))
         y_step *= np.dtype(w.output_dtype).itemsize
         acc = w.glue == "acc"
-        kind: type[Glue] = WideGlue if self.k_bits == 16 else Glue
-        glue = kind(
+        glue = Glue(
             self.isa,
             w.out_bits,
             sum_bits(w),
@@ -251,7 +250,9 @@ class Tiled:
             lanes=self.lanes,
         )
         step = None if self.has_table else self.pixel_step
-        make = WideTile if self.k_bits == 16 else Tile
+        make = Tile
+        if self.k_bits == 16:
+            glue, make = WideGlue(**vars(glue), signed=w.largest + 1 < 2**15), WideTile
         tile = make(self.chunk, self.parts, step, glue, self.emitter)
         if not is_last:
             return tile

@@ -1,42 +1,41 @@
 """The end of a few-bit tile of 32 output channels in LLVM IR: sums T to packed bits or sums y.
 
-A pixel has four vectors of 8 sums. Bits are the top ones of bytes, which shifts with insertion
-(`sri`) join: bit 7 of A over bit 7 of B, then neighbours over each other, twice. 32 bits of each of
-four pixels take 29 instructions, the 16 comparisons among them. So a tile's channels lie ``MIXED``
-in its sums.
+A pixel has four vectors of 8 sums. Bits are the top ones of bytes, each of two pixels; shifts with
+insertion (`sri`) put those of the four vectors one below the other, then those of neighbours. 32
+bits of each of four pixels take 25 instructions, the 16 comparisons among them. So a tile's
+channels lie ``MIXED`` in its sums.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tvm_ops.operators._bitserial_glue import LANES, Glue
 from tvm_ops.operators._bitserial_wide import CHANNELS
+from tvm_ops.operators._bitserial_wide_codes import Codes
 from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._mask_bits import plane_masks
 
 VECTORS = CHANNELS // LANES
 WORD = CHANNELS // 8  # bytes of a pixel's bits
+MIXED = tuple(8 * (lane // 2) + 7 - 4 * (lane % 2) - v for v in range(4) for lane in range(LANES))
+
+_T = TypeVar("_T")
 _SUMS, _BYTES = "<8 x i16>", "<16 x i8>"
-
-
-def _mixed() -> tuple[int, ...]:
-    """Byte 4 k + i of A (sums 0 to 15) and of B (16 to 31) become bits 7 - 2 i, 6 - 2 i of k."""
-    return tuple(8 * (j // 4) + 7 - 2 * (j % 4) - half for half in (0, 1) for j in range(16))
-
-
-MIXED = _mixed()
+_EVEN, _ODD = range(0, 32, 2), range(1, 32, 2)
+_EIGHTS = "<" + ", ".join(["i16 8"] * LANES) + ">"
 
 
 @dataclass(frozen=True)
 class WideGlue(Glue):
     """A ``Glue`` for 32 channels and T of 16 bits; only ``lanes`` of them are in y.
 
-    ``narrow``: T and all bounds are below 2^15, so that their difference has a sign.
+    ``signed``: T and all bounds are below 2^15, so that their difference has a sign.
     """
 
-    narrow: bool = False
+    signed: bool = False
 
     def finish(self, f: Function, sums: Sequence[str], classes: Sequence[str]) -> None:
         """As ``Glue.finish``; each pixel has four vectors of sums."""
@@ -73,50 +72,78 @@ class WideGlue(Glue):
 
     def _finish_bits(self, f: Function, pixels: list[list[str]], first: str) -> None:
         """Words of 32 bits; one of each plane and pixel."""
+        if self.signed and (self.out_bits, self.lanes, self.zeros) == (2, CHANNELS, 0):
+            sums = [value for vectors in pixels for value in vectors]
+            codes = Codes(len(pixels), self.y_step, self.plane_step)
+            codes.call(f, sums, ["%bounds", "%flips", first])
+            return
         size = 2 * CHANNELS
-        bounds = [
-            self._vectors(f, "%bounds", level * size) for level in range(2**self.out_bits - 1)
-        ]
-        by_pixel = [
-            [self._planes(f, value, [b[v] for b in bounds]) for v, value in enumerate(vectors)]
-            for vectors in pixels
-        ]
-        units = [
-            [vector[plane] for vector in vectors]
-            for plane in range(self.out_bits)
-            for vectors in by_pixel
-        ]
-        flips = f.value(f"bitcast <4 x i32> {f.splat('i32', 4, f.load('i32', '%flips'))} to {_BYTES}")
-        words = [f.value(f"xor {_BYTES} {value}, {flips}") for value in self._join(f, units)]
-        for i in range(len(units)):
+        levels = range(2**self.out_bits - 1)
+        bounds = [self._vectors(f, "%bounds", level * size) for level in levels]
+        is_signs = self.signed and self.out_bits == 1
+        find = self._signs if is_signs else self._masks
+        found = find(f, pixels, bounds)
+        flips = f.splat("i32", 4, f.load("i32", "%flips"))
+        flips = f.value(f"bitcast <4 x i32> {flips} to {_BYTES}")
+        words = [f.value(f"xor {_BYTES} {value}, {flips}") for value in self._join(f, found)]
+        for i in range(self.out_bits * len(pixels)):
             plane, pixel = divmod(i, len(pixels))
             at = pixel * self.y_step + plane * self.plane_step
             self._store_word(f, words[i // 4], i % 4, first, at)
 
-    def _planes(self, f: Function, value: str, bounds: list[str]) -> list[str]:
-        """Masks of the bits of a vector's codes."""
-        masks = []
-        for bound in bounds:
-            below = f.value(f"icmp ult {_SUMS} {value}, {bound}")
-            masks.append(f.value(f"sext <8 x i1> {below} to {_SUMS}"))
-        return plane_masks(f, masks, _SUMS)
+    def _masks(
+        self, f: Function, pixels: list[list[str]], bounds: list[list[str]]
+    ) -> list[list[str]]:
+        """Four vectors for each two of (plane, pixel), whose bytes' bits 7 are the plane's."""
 
-    def _join(self, f: Function, units: list[list[str]]) -> list[str]:
-        """Vectors of four words each, of units of 4 x 8 masks."""
-        even, odd = range(0, 32, 2), range(1, 32, 2)
+        def planes(value: str, v: int) -> list[str]:
+            masks = []
+            for bound in bounds:
+                below = f.value(f"icmp ult {_SUMS} {value}, {bound[v]}")
+                masks.append(f.value(f"sext <8 x i1> {below} to {_SUMS}"))
+            found = plane_masks(f, masks, _SUMS)
+            return [f.value(f"bitcast {_SUMS} {mask} to {_BYTES}") for mask in found]
 
-        def pick(a: str, b: str, lanes: range) -> str:
-            return f.shuffle(f.join([a, b], "i8", 16), "i8", 32, lanes)
+        by_pixel = [[planes(value, v) for v, value in enumerate(vectors)] for vectors in pixels]
+        units = [
+            [of_vector[plane] for of_vector in vectors]
+            for plane in range(self.out_bits)
+            for vectors in by_pixel
+        ]
+        return [
+            [self._pick(f, *pair, _EVEN) for pair in zip(a, b, strict=True)] for a, b in _twos(units)
+        ]
 
-        def narrow(a: str, b: str) -> str:
-            a, b = (f.value(f"bitcast {_SUMS} {m} to {_BYTES}") for m in (a, b))
-            return pick(a, b, even)
+    def _signs(
+        self, f: Function, pixels: list[list[str]], bounds: list[list[str]]
+    ) -> list[list[str]]:
+        """The same for one plane: upper bytes of T - bound, which `subhn` makes."""
 
-        found = [self._insert(f, narrow(a, b), narrow(c, d), 1) for a, b, c, d in units]
-        for shift in (2, 4):
-            pairs = zip(found[::2], [*found[1::2], found[-1]], strict=False)
-            found = [self._insert(f, pick(a, b, even), pick(a, b, odd), shift) for a, b in pairs]
-        return found
+        def upper(value: str, bound: str) -> str:
+            value = f.value(f"sub {_SUMS} {value}, {bound}")
+            value = f.value(f"lshr {_SUMS} {value}, {_EIGHTS}")
+            return f.value(f"trunc {_SUMS} {value} to <8 x i8>")
+
+        units = [[upper(*pair) for pair in zip(p, bounds[0], strict=True)] for p in pixels]
+        return [
+            [f.join(list(pair), "i8", LANES) for pair in zip(a, b, strict=True)]
+            for a, b in _twos(units)
+        ]
+
+    def _join(self, f: Function, found: list[list[str]]) -> list[str]:
+        """Vectors of four words each, of such vectors of two words each."""
+        joined = []
+        for top, *others in found:
+            for shift, vector in enumerate(others, 1):
+                top = self._insert(f, top, vector, shift)
+            joined.append(top)
+        return [
+            self._insert(f, self._pick(f, a, b, _EVEN), self._pick(f, a, b, _ODD), 4)
+            for a, b in _twos(joined)
+        ]
+
+    def _pick(self, f: Function, a: str, b: str, lanes: range) -> str:
+        return f.shuffle(f.join([a, b], "i8", 16), "i8", 32, lanes)
 
     def _insert(self, f: Function, a: str, b: str, shift: int) -> str:
         """The first bits of a byte of a, then those of b."""
@@ -135,3 +162,8 @@ class WideGlue(Glue):
             f.store_bytes(bits, WORD, count, first, at)
         for i in range(self.zeros):
             f.store("i8", "0", first, at + count + i)
+
+
+def _twos(items: list[_T]) -> list[tuple[_T, _T]]:
+    """By two; the last one twice if it has no other."""
+    return list(zip(items[::2], [*items[1::2], items[-1]], strict=False))

@@ -1,0 +1,86 @@
+"""An order of instructions in which the in-order Cortex-A53 does them in few cycles.
+
+For short straight pieces of vector code. A cycle starts two instructions whose halves of the vector
+datapath are at most two and of which one accesses memory, see docs/board-model.md; the one that the
+most cycles depend on goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SLOTS, HALVES = 2, 2
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """``text`` with the registers that it ``reads`` and ``writes``, by any names.
+
+    ``latency`` in cycles; ``halves`` of the vector datapath that it takes; ``memory``: whether it
+    loads or stores.
+    """
+
+    text: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    latency: int = 3
+    halves: int = 2
+    memory: bool = False
+
+
+def in_order(instructions: Sequence[Instruction]) -> tuple[list[str], int]:
+    """The texts in a new order, which computes the same, and the cycle of the last one.
+
+    Accesses of memory are taken to be of different places.
+    """
+    before = _dependences(instructions)
+    heights = _heights(instructions, before)
+    waiting = sorted(range(len(instructions)), key=lambda i: (-heights[i], i))
+    issued: dict[int, int] = {}
+    texts: list[str] = []
+    cycle = 0
+    while waiting:
+        slots, halves, memory = SLOTS, HALVES, 1
+        for i in list(waiting):
+            one = instructions[i]
+            is_ready = all(j in issued and issued[j] + d <= cycle for j, d in before[i].items())
+            if is_ready and slots and one.halves <= halves and one.memory <= memory:
+                slots, halves, memory = slots - 1, halves - one.halves, memory - one.memory
+                issued[i] = cycle
+                texts.append(one.text)
+                waiting.remove(i)
+        cycle += 1
+    return texts, cycle
+
+
+def _dependences(instructions: Sequence[Instruction]) -> list[dict[int, int]]:
+    """Of each instruction, those before it that it depends on, and by how many cycles."""
+    writer: dict[str, int] = {}
+    readers: dict[str, list[int]] = {}
+    found: list[dict[int, int]] = []
+    for i, one in enumerate(instructions):
+        before: dict[int, int] = {}
+        for register in one.reads:
+            if register in writer:
+                before[writer[register]] = instructions[writer[register]].latency
+        for register in one.writes:
+            for j in readers.pop(register, []):
+                before.setdefault(j, 0)
+            if register in writer:
+                before.setdefault(writer[register], 1)
+        for register in one.writes:
+            writer[register] = i
+        for register in set(one.reads) - set(one.writes):
+            readers.setdefault(register, []).append(i)
+        found.append(before)
+    return found
+
+
+def _heights(instructions: Sequence[Instruction], before: list[dict[int, int]]) -> list[int]:
+    """Cycles from each instruction to the end, at least."""
+    heights = [one.latency for one in instructions]
+    for i in reversed(range(len(instructions))):
+        for j, delay in before[i].items():
+            heights[j] = max(heights[j], heights[i] + delay)
+    return heights
