@@ -1,8 +1,9 @@
 """An order of instructions in which the in-order Cortex-A53 does them in few cycles.
 
-For short straight pieces of vector code. A cycle starts two instructions whose halves of the vector
-datapath are at most two and of which one accesses memory, see docs/board-model.md; the one that the
-most cycles depend on goes first.
+For short straight pieces of vector code. A cycle starts two instructions, whose halves of the
+vector datapath are at most two and of which one accesses memory, see docs/board-model.md. What most
+cycles depend on goes first, but also what is first as given: codes of two bits of 160 sums take 129
+cycles so, 135 by the former and 132 by the latter alone.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def in_order(instructions: Sequence[Instruction]) -> tuple[list[str], int]:
     """
     before = _dependences(instructions)
     heights = _heights(instructions, before)
-    waiting = sorted(range(len(instructions)), key=lambda i: (-heights[i], i))
+    waiting = sorted(range(len(instructions)), key=lambda i: 2 * i - 3 * heights[i])
     issued: dict[int, int] = {}
     texts: list[str] = []
     cycle = 0
