@@ -41,7 +41,7 @@ class Assembly:
     @property
     def fits(self) -> bool:
         """Whether registers suffice, and loads of x reach all words."""
-        if self.registers.count > 32:
+        if not self.registers.fit:
             return False
         if self.chunk.duplicated:
             return all(o % 16 == 0 and o <= MAX_OFFSET for o in self._sequence(0))
@@ -114,7 +114,8 @@ class Assembly:
                 yield from [f"neg {register}, {register}"] if move < 0 else []
         operations = list(self.registers.operations())
         if self.in_order:
-            yield from InOrder(self, self.registers.first_loads, operations, HALVES).lines
+            first = self.registers.first_loads
+            yield from InOrder(self, first, operations, HALVES).lines
             return
         yield from map(self.whole, self.registers.first_loads)
         for operation in operations:

@@ -115,10 +115,10 @@ class Registers:
     def accumulator(self, pixel: int, vector: int) -> int:
         return pixel * VECTORS + vector
 
-    def weights(self, vector: int) -> int:
+    def weights(self, _step: int, vector: int) -> int:
         return self.chunk.pixels * VECTORS + vector
 
-    def x(self, pixel: int) -> int:
+    def x(self, _step: int, pixel: int) -> int:
         return (self.chunk.pixels + 1) * VECTORS + pixel
 
     def temporary(self, turn: int) -> int:
@@ -128,11 +128,15 @@ class Registers:
     def count(self) -> int:
         return self.temporary(0) + TEMPORARIES
 
+    @property
+    def fit(self) -> bool:
+        return self.count <= 32
+
     def load_weights(self, step: int, vector: int) -> Load:
-        return Load(self.weights(vector), step, vector, True)
+        return Load(self.weights(step, vector), step, vector, True)
 
     def load_x(self, step: int, pixel: int) -> Load:
-        return Load(self.x(pixel), step, pixel, False)
+        return Load(self.x(step, pixel), step, pixel, False)
 
     @property
     def first_loads(self) -> list[Load]:
@@ -164,14 +168,17 @@ class Registers:
             yield Operation(f"add v{a}.16b, v{a}.16b, v{a}.16b", (a,), a)
 
     def _eor(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
-        frees = []
+        t, x, w = self.temporary(turn), self.x(step, pixel), self.weights(step, vector)
+        frees = tuple(self._freed(step, pixel, vector))
+        return Operation(f"eor v{t}.16b, v{x}.16b, v{w}.16b", (x, w), t, frees)
+
+    def _freed(self, step: int, pixel: int, vector: int) -> Iterator[Load]:
+        """Of the next step, into what was read for the last time."""
         if step + 1 < self.chunk.steps:
             if vector == VECTORS - 1:
-                frees.append(self.load_x(step + 1, pixel))
+                yield self.load_x(step + 1, pixel)
             if pixel == self.chunk.pixels - 1:
-                frees.append(self.load_weights(step + 1, vector))
-        t, x, w = self.temporary(turn), self.x(pixel), self.weights(vector)
-        return Operation(f"eor v{t}.16b, v{x}.16b, v{w}.16b", (x, w), t, tuple(frees))
+                yield self.load_weights(step + 1, vector)
 
     def _count(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
         t = self.temporary(turn)

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tvm_ops.operators._bitserial import FewBitWorkload
-from tvm_ops.operators._bitserial_chunk import VECTORS, Operation, Registers
+from tvm_ops.operators._bitserial_chunk import TEMPORARIES, VECTORS, Load, Operation, Registers
 
+REGISTERS = 32
 LANES = 8  # channels of a vector
 MAX_STEPS = 20  # of 64 positions: 80 of 69 instructions with 5 pixels, 22 KB
 CHANNELS = LANES * VECTORS
@@ -21,7 +22,63 @@ CHANNELS = LANES * VECTORS
 
 @dataclass(frozen=True)
 class WideRegisters(Registers):
-    """The same registers; an accumulator has 8 x 16 bits, one channel each."""
+    """An accumulator has 8 x 16 bits, one channel each; weights and x take registers by turns.
+
+    With 5 pixels a step's loads are 13 halves, of which two share a cycle: some have to wait for
+    those of the next step, in a register of weights that is not needed yet. x does with 4.
+    """
+
+    @property
+    def _room(self) -> int:
+        return REGISTERS - TEMPORARIES - VECTORS * self.chunk.pixels
+
+    @property
+    def fit(self) -> bool:
+        return self._room >= VECTORS + 2
+
+    @property
+    def x_registers(self) -> int:
+        return min(self.chunk.pixels, self._room - VECTORS - 1)
+
+    @property
+    def weights_registers(self) -> int:
+        return min(self._room - self.x_registers, 2 * VECTORS)
+
+    def weights(self, step: int, vector: int) -> int:
+        turn = step * VECTORS + vector
+        return VECTORS * self.chunk.pixels + turn % self.weights_registers
+
+    def x(self, step: int, pixel: int) -> int:
+        turn = step * self.chunk.pixels + pixel
+        first = VECTORS * self.chunk.pixels + self.weights_registers
+        return first + turn % self.x_registers
+
+    def temporary(self, turn: int) -> int:
+        first = VECTORS * self.chunk.pixels + self.weights_registers + self.x_registers
+        return first + turn % TEMPORARIES
+
+    @property
+    def first_loads(self) -> list[Load]:
+        weights = [self.load_weights(0, v) for v in range(VECTORS)]
+        x = [self.load_x(0, p) for p in range(self.x_registers)]
+        return [x[0], *weights, *x[1:]]
+
+    def _freed(self, step: int, pixel: int, vector: int) -> Iterator[Load]:
+        if step == pixel == vector == 0:  # registers that have nothing yet
+            for turn in range(VECTORS, self.weights_registers):
+                yield from self._weights_at(turn)
+        if vector == VECTORS - 1:
+            turn = step * self.chunk.pixels + pixel + self.x_registers
+            following, at = divmod(turn, self.chunk.pixels)
+            if following < self.chunk.steps:
+                yield self.load_x(following, at)
+        if pixel == self.chunk.pixels - 1:
+            yield from self._weights_at(step * VECTORS + vector + self.weights_registers)
+
+    def _weights_at(self, turn: int) -> Iterator[Load]:
+        step, vector = divmod(turn, VECTORS)
+        if step < self.chunk.steps:
+            yield self.load_weights(step, vector)
 
     @property
     def sums(self) -> list[int]:
