@@ -13,11 +13,14 @@ _MAX_PIXELS = {"aarch64": 5, "armv7": 2, "x86_64": 3}  # of 32, 16 and 16 regist
 _DUPLICATES = ("cortex-a72", "cortex-a76")
 _MAX_OFFSET = 65520  # bytes: the immediate of a 16-byte load
 _WIDE_STEPS = 20  # of 64 positions, in a chunk of tiles of 32 channels
+_MAX_BLOCK = 64  # tiles of pixels
 _PARALLEL_COPY = 16384  # words; fewer are there before threads are
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """Knobs and options: pixels of the tile, where it reads x, whether each word is there twice.
+
+    ``block``: tiles of pixels that all output channels pass before the next ones; 0 for all.
 
     A vector needs a word of x in both halves. `ld1r` does that, on A72 and A76 with an operation of
     the vector pipes; a copy that has each word twice does without. The A53 loads 64 bits a cycle.
@@ -25,17 +28,27 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     if not takes(w):
         return {}
     in_order = target.core == "cortex-a53"
-    most = min(_MAX_PIXELS[target.isa], w.out_h * w.out_w)
+    size = w.out_h * w.out_w
+    most = min(_MAX_PIXELS[target.isa], size)
     common: dict[str, list[Any]] = {
         "pixels": list(range(1, most + 1)),
         "x": ["padded", "im2col", *(["direct"] if w.reads_in_place else [])],
+        "block": sorted({0}.union(*(blocks(-(-size // p)) for p in range(1, most + 1)))),
     }
     assembly = {**common, "duplicated": [False] if in_order else [True, False]}
     widths = [16, 64] if in_order and takes_wide(w) else [64]
     portable = {**common, "duplicated": [False, True], "isa": [target.isa]}
     if target.isa != "aarch64":
         return {"intrinsics": portable}
-    return {"assembly": {**assembly, "k_bits": widths, "in_order": [in_order]}, "intrinsics": portable}
+    return {
+        "assembly": {**assembly, "k_bits": widths, "in_order": [in_order]},
+        "intrinsics": portable,
+    }
+
+
+def blocks(tiles: int) -> list[int]:
+    """Numbers of tiles that divide all of them."""
+    return [b for b in range(2, min(tiles - 1, _MAX_BLOCK) + 1) if tiles % b == 0]
 
 
 def takes(w: Any) -> bool:
@@ -58,6 +71,8 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     On A72 and A76 a copy that can has to: the timing model does not charge the vector pipe of
     `ld1r`, so a search would take a gain that boards do not have.
     """
+    if knobs["block"] and -(-w.out_h * w.out_w // knobs["pixels"]) % knobs["block"]:
+        return False
     if knobs.get("k_bits") == 16:
         return knobs["x"] != "direct" or bool(w.reads_cut_in_place(w.cut_to(_WIDE_STEPS)))
     could = knobs["x"] != "direct" and _reach(w, knobs) * 16 <= _MAX_OFFSET
@@ -71,7 +86,8 @@ def _reach(w: Any, knobs: Knobs) -> int:
     rows, words = w.cut
     if knobs["x"] == "im2col":
         return int(rows * w.kernel[1] * words * knobs["pixels"])
-    return int((rows - 1) * (w.w + 2 * w.pad[1]) + w.kernel[1]) * words
+    row = (w.w + 2 * w.pad[1]) * w.a_bits * -(-w.group_words // words)
+    return int((rows - 1) * row + w.kernel[1]) * words
 
 
 def default(w: Any, target: Any) -> Knobs:
@@ -92,10 +108,25 @@ def likely(w: Any, target: Any) -> list[Knobs]:
         twice = [True, False] if target.core in _DUPLICATES else [False]
         for duplicated in twice:
             for p in pixels[:3]:
-                knobs = fixed | {"pixels": p, "x": x, "duplicated": duplicated}
+                block = _block(w, target, p, 2 if duplicated else 1)
+                knobs = fixed | {"pixels": p, "x": x, "duplicated": duplicated, "block": block}
                 if x in options["x"] and legal(w, target, knobs):
                     found.append(knobs)
     return found
+
+
+def _block(w: Any, target: Any, pixels: int, times: int) -> int:
+    """As many tiles as have their rows of x in half of the L1 cache, where not all have."""
+    row = (w.w + 2 * w.pad[1]) * w.groups * w.group_words * w.a_bits * 8 * times
+    room = target.l1d_kib * 512
+
+    def rows(tiles: int) -> int:
+        return int(-(-tiles * pixels // w.out_w) * w.stride[0] + w.kernel[0])
+
+    if row * (w.h + 2 * w.pad[0]) <= room:
+        return 0
+    dividing = blocks(-(-w.out_h * w.out_w // pixels))
+    return max((b for b in dividing if row * rows(b) <= room), default=0)
 
 
 def _is_small(w: Any) -> bool:
@@ -124,12 +155,17 @@ def _cost(w: Any, target: Any, pixels: int) -> float:
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     """Schedules [``pack_input``, ``table``,] ``tile`` in place.
 
-    Threads take tiles of output channels: each byte of y is one thread's.
+    Threads take tiles of output channels of a block. Where the last tile of pixels is moved back,
+    two of them may write the same bytes: equal ones.
     """
     tile = sch.get_sblock("tile")
     text = sch.get(tile).annotations["pragma_import_llvm"]
     sch.unannotate(tile, "pragma_import_llvm")
     _, n, group, channels, pixels = sch.get_loops(tile)
+    if knobs["block"]:
+        block, pixels = sch.split(pixels, [None, knobs["block"]])
+        sch.reorder(n, group, block, channels, pixels)
+        channels = sch.fuse(block, channels)
     sch.annotate(pixels, "pragma_import_llvm", text)
     sch.parallel(sch.fuse(n, group, channels))
     if knobs["x"] == "direct":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from schedules import _bitserial_carries as carries
 from schedules import _bitserial_plain as plain
 from schedules import _bitserial_tiles as tiles
 
@@ -14,12 +15,14 @@ STRUCTURAL = {"x": None, "duplicated": None, "k_bits": None}
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
-    """``assembly`` (AArch64), ``intrinsics``, ``plain``."""
-    return {**tiles.space(w, target), "plain": plain.space(w, target)}
+    """``carries`` (Cortex-A76), ``assembly`` (AArch64), ``intrinsics``, ``plain``."""
+    return {**carries.space(w, target), **tiles.space(w, target), "plain": plain.space(w, target)}
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     """Whether the tile can read x as it lies."""
+    if knobs["sketch"] == "carries":
+        return carries.legal(w, knobs)
     return knobs["sketch"] == "plain" or tiles.legal(w, target, knobs)
 
 
@@ -35,4 +38,7 @@ def likely(w: Any, target: Any) -> list[Knobs]:
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     """Schedules the blocks of ``operators/bitserial_conv2d.py`` in place."""
-    (plain if knobs["sketch"] == "plain" else tiles).schedule(sch, knobs, target)
+    if knobs["sketch"] == "carries":
+        carries.schedule(sch, knobs)
+    else:
+        (plain if knobs["sketch"] == "plain" else tiles).schedule(sch, knobs, target)

@@ -8,7 +8,9 @@ import numpy as np
 
 from tvm_ops.operators._bits import WORDS
 from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._bitserial_chained import Chained
 from tvm_ops.operators._bitserial_pack import edges, is_corrected, sum_bits
+from tvm_ops.operators._bitserial_panels import chain_panels
 from tvm_ops.operators._bitserial_tile import module
 from tvm_ops.operators._bitserial_tiled import Tiled
 from tvm_ops.operators._bitserial_words import padded_word
@@ -50,7 +52,10 @@ def compute_tiled(t: Tiled) -> Any:
         T.func_attr({"tirx.noalias": True})
         buffers = arguments(t.w, t.weights_shape)
         packed = buffers["x"]
-        if t.x != "direct":
+        if isinstance(t, Chained):
+            packed = T.sblock_alloc_buffer(t.packed_shape, "uint64")
+            chain_panels(t, buffers["x"], packed)
+        elif t.x != "direct":
             packed = T.sblock_alloc_buffer(t.packed_shape, "uint64")
             (_pack_panels if t.x == "im2col" else _pack_rows)(t, buffers["x"], packed)
         table = None
@@ -67,12 +72,13 @@ def _pack_rows(t: Tiled, x: Any, packed: Any) -> None:
     w = t.w
     loops = (*t.packed_shape[:6], t.words)
     with T.grid(*loops) as indices, T.sblock("pack_input"):
-        vn, vg, vp, vb, vr, vc, vk = map(T.axis.spatial, loops, indices)
+        vn, vg, vr, vp, vb, vc, vk = map(T.axis.spatial, loops, indices)
         T.reads(x[vn, 0 : w.h, 0 : w.w, vp, 0 : x.shape[4]])
-        T.writes(packed[vn, vg, vp, vb, vr, vc, vk * t.times : vk * t.times + t.times])
+        at = [vn, vg, vr, vp, vb, vc]
+        T.writes(packed[(*at, slice(vk * t.times, vk * t.times + t.times))])
         value = padded_word(w, x, [vn, vr, vc], vp, vg, vb * t.words + vk, t.blocks * t.words)
         for i in range(t.times):
-            T.buffer_store(packed, value, [vn, vg, vp, vb, vr, vc, vk * t.times + i])
+            T.buffer_store(packed, value, [*at, vk * t.times + i])
 
 
 def _pack_panels(t: Tiled, x: Any, packed: Any) -> None:
@@ -126,8 +132,9 @@ def _tile(t: Tiled, packed: Any, table: Any, buffers: dict[str, Any]) -> None:
     with T.grid(*kinds) as indices, T.sblock("tile"):
         vz, vn, vg, vt, vp = map(T.axis.spatial, kinds, indices)
         pixel = t.pixels.start(vp)
+        read = [vn, vg, vp] if t.x == "im2col" else [vn]
         T.reads(
-            packed[(vn, *(slice(0, s) for s in packed.shape[1:]))],
+            packed[(*read, *(slice(0, s) for s in packed.shape[len(read) :]))],
             *([table[whole(vz, t.pixels.size), 0 : table.shape[1]]] if table is not None else []),
             *(
                 buffers[name][tuple(slice(0, s) for s in buffers[name].shape)]
@@ -174,4 +181,4 @@ def _x(t: Tiled, packed: Any, table: Any, n: Any, group: Any, tile: Any, pixel: 
     col = pixel % t.w.out_w * t.w.stride[1] if table is None else 0
     if t.x == "direct":
         return packed[n, row, col, 0, group * t.w.group_words]
-    return packed[n, group, 0, 0, row, col, 0]
+    return packed[n, group, row, 0, 0, col, 0]

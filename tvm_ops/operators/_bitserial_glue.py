@@ -19,7 +19,8 @@ class Glue:
     planes xor'ed with ``flips``. Sums: y = ``offsets`` [8] - ``factor`` T. ``corrected``:
     T is less by what ``corrections`` has at the pixel's class. ``y_step``: bytes of y from a pixel
     to the next; ``plane_step``: from a plane to the next. ``lanes``: of 8 channels, how many y has;
-    ``zeros``: bytes after them that are set to zero in each plane.
+    ``zeros``: bytes after them that are set to zero in each plane. ``biased``: T and bounds are less
+    than they should be by the same number, so that they may be below zero.
     """
 
     isa: str
@@ -32,6 +33,7 @@ class Glue:
     corrected: bool = False
     lanes: int = LANES
     zeros: int = 0
+    biased: bool = False
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -99,6 +101,7 @@ class Glue:
 
     def _mask(self, f: Function, a: str, b: str, bound: str) -> str:
         """Of two pixels, whether T < bound."""
-        below = [f.value(f"icmp ult {self._kind} {value}, {bound}") for value in (a, b)]
+        order = "slt" if self.biased else "ult"
+        below = [f.value(f"icmp {order} {self._kind} {value}, {bound}") for value in (a, b)]
         joined = f.join(below, "i1", LANES)
         return f.value(f"sext <16 x i1> {joined} to {MASK}")

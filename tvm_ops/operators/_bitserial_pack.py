@@ -151,6 +151,13 @@ class Order(Protocol):
     def words(self) -> int:
         """64-bit words of a block."""
 
+    @property
+    def bias(self) -> int:
+        """What the kernel's sums lack of T."""
+
+    def arranged(self, weights: Array) -> Array:
+        """``weights_shape`` as the kernel takes it."""
+
 
 def pack(w: FewBitWorkload, order: Order, arrays: dict[str, Array]) -> dict[str, Array]:
     """x in words, and ``pack_parameters``; raises ``InputError`` that names the channel."""
@@ -174,10 +181,11 @@ def pack_parameters(w: FewBitWorkload, order: Order, arrays: dict[str, Array]) -
     packed = {"weights": pack_weights(w, order, weights)}
     kind = np.dtype(f"uint{sum_bits(w)}")
     if w.glue == "acc":
-        packed["offsets"] = _by_tile(constants(w, weights), order).astype(w.output_dtype)
+        offsets = constants(w, weights) - factor(w) * order.bias
+        packed["offsets"] = _by_tile(offsets, order).astype(w.output_dtype)
     else:
         found, flips = bounds(w, arrays)
-        packed["bounds"] = np.moveaxis(_by_tile(found.T, order), 0, 2).astype(kind)
+        packed["bounds"] = np.moveaxis(_by_tile(found.T - order.bias, order), 0, 2).astype(kind)
         bits = np.packbits(_by_tile(flips, order, mixed=False), axis=-1, bitorder="little")
         packed["flips"] = bits.view(f"<u{bits.shape[-1]}")[..., 0]
     if is_corrected(w):
@@ -213,4 +221,5 @@ def pack_weights(w: FewBitWorkload, order: Order, weights: Array) -> Array:
     ordered = by_tile.reshape(sizes).transpose(6, 7, 3, 0, 4, 1, 2, 5, 8)
     quarters = 512 // ordered.shape[-1] // 8  # bytes of a channel in a step
     found = np.ascontiguousarray(ordered)[..., None].view(f"<u{quarters}")
-    return np.ascontiguousarray(found.swapaxes(-1, -2)).reshape(order.weights_shape)
+    found = np.ascontiguousarray(found.swapaxes(-1, -2)).reshape(order.weights_shape)
+    return order.arranged(found)

@@ -15,6 +15,7 @@ from tvm_ops.operators._bitserial_blocks import arguments
 from tvm_ops.operators._bitserial_chunk import CHANNELS
 from tvm_ops.operators._bitserial_pack import edges, factor, is_corrected, sum_bits
 from tvm_ops.operators._bitserial_words import padded_word
+from tvm_ops.operators._layout import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,6 +30,7 @@ class Plain:
 
     row_parts = blocks = 1
     order = tuple(range(CHANNELS))
+    bias = 0
 
     @classmethod
     def of(cls, w: FewBitWorkload, knobs: dict[str, Any]) -> Self:
@@ -47,6 +49,10 @@ class Plain:
         """[1, tile, plane, 1, step, channel]; the channels are those of all groups."""
         kh, kw = self.w.kernel
         return 1, self.tiles, self.w.w_bits, 1, kh * kw * self.words, CHANNELS
+
+    def arranged(self, weights: Array) -> Array:
+        """As they are."""
+        return weights
 
     @property
     def together(self) -> int:

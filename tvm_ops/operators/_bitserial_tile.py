@@ -36,19 +36,16 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Tile:
+class AnyTile:
     """What one call computes.
 
     ``pixel_step``: bytes of x from a pixel to the next; None where a table has each one's place,
-    and also (``glue.corrected``) that of its correction. ``emitter``: "in_order", "out_of_order"
-    (assembly for AArch64) or "intrinsics".
+    and also (``glue.corrected``) that of its correction.
     """
 
-    chunk: Chunk
     parts: tuple[Part, ...]
     pixel_step: int | None
     glue: Glue
-    emitter: str
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -66,20 +63,19 @@ class Tile:
     @cached_property
     def function(self) -> Function:
         """The code; raises ``ValueError`` if registers or addresses do not suffice."""
-        if not self._emitter.fits:
-            raise ValueError(f"no registers or addresses for {self}")
         f = Function(self.arguments, ("byte",))
-        starts = [self._start(f, p) for p in range(self.chunk.pixels)]
-        pointers = [x for x, _ in starts[: self.chunk.pointers]]
-        sums = self._all_parts(f, pointers)
+        starts = [self._start(f, p) for p in range(self.pixels)]
+        sums = self.sums(f, [x for x, _ in starts])
         self.glue.finish(f, sums, [place for _, place in starts])
         return f
 
     @property
-    def _emitter(self) -> Assembly | Intrinsics:
-        if self.emitter == "intrinsics":
-            return Intrinsics(self.chunk, self.glue.isa)
-        return Assembly(self.chunk, self.emitter == "in_order")
+    def pixels(self) -> int:
+        raise NotImplementedError
+
+    def sums(self, f: Function, pointers: list[str]) -> list[str]:
+        """The sums of 8 channels of each pixel, whose windows begin at the pointers."""
+        raise NotImplementedError
 
     def _start(self, f: Function, pixel: int) -> tuple[str, str]:
         """Where a pixel's window begins, and, in bytes, its class of corrections."""
@@ -89,6 +85,44 @@ class Tile:
         at = 4 * columns * pixel
         place = f.load("i32", "%table", at + 4) if self.glue.corrected else ""
         return f.pointer("%x", f.load("i32", "%table", at)), place
+
+    @property
+    def table_name(self) -> str:
+        return "tvm_ops_parts_" + sha256(repr(self._table_numbers).encode()).hexdigest()[:12]
+
+    @property
+    def _table_numbers(self) -> list[int]:
+        return [n for part in self.parts for n in (part.x, part.weights)]
+
+    @property
+    def table(self) -> str:
+        """The LLVM constant that ``_loop`` reads."""
+        numbers = self._table_numbers
+        values = ", ".join(f"i32 {n}" for n in numbers)
+        return f"@{self.table_name} = private constant [{len(numbers)} x i32] [{values}]"
+
+
+@dataclass(frozen=True)
+class Tile(AnyTile):
+    """Of chunks. ``emitter``: "in_order", "out_of_order" (AArch64 assembly) or "intrinsics"."""
+
+    chunk: Chunk
+    emitter: str
+
+    @property
+    def pixels(self) -> int:
+        return self.chunk.pixels
+
+    def sums(self, f: Function, pointers: list[str]) -> list[str]:
+        if not self._emitter.fits:
+            raise ValueError(f"no registers or addresses for {self}")
+        return self._all_parts(f, pointers[: self.chunk.pointers])
+
+    @property
+    def _emitter(self) -> Assembly | Intrinsics:
+        if self.emitter == "intrinsics":
+            return Intrinsics(self.chunk, self.glue.isa)
+        return Assembly(self.chunk, self.emitter == "in_order")
 
     def _part(self, f: Function, pointers: list[str], weights: str) -> list[str]:
         """A chunk's sums of each pixel, of the glue's type."""
@@ -139,23 +173,8 @@ class Tile:
         """Of the sums of a pixel."""
         return f"<8 x i{self.glue.sum_bits}>"
 
-    @property
-    def table_name(self) -> str:
-        return "tvm_ops_parts_" + sha256(repr(self._table_numbers).encode()).hexdigest()[:12]
 
-    @property
-    def _table_numbers(self) -> list[int]:
-        return [n for part in self.parts for n in (part.x, part.weights)]
-
-    @property
-    def table(self) -> str:
-        """The LLVM constant that ``_loop`` reads."""
-        numbers = self._table_numbers
-        values = ", ".join(f"i32 {n}" for n in numbers)
-        return f"@{self.table_name} = private constant [{len(numbers)} x i32] [{values}]"
-
-
-def module(tiles: Sequence[Tile]) -> str:
+def module(tiles: Sequence[AnyTile]) -> str:
     """LLVM IR that defines several tiles, what they call and read."""
     lines = [line for tile in tiles for line in (tile.table, *tile.function.llvm().splitlines())]
     once = {line: None for line in lines if line.startswith(("@", "declare"))}
@@ -164,6 +183,6 @@ def module(tiles: Sequence[Tile]) -> str:
     return "\n".join([*once, *bodies])
 
 
-def with_end(tile: Tile, lanes: int, zeros: int) -> Tile:
+def with_end(tile: AnyTile, lanes: int, zeros: int) -> AnyTile:
     """The same tile with so many channels, and bytes of zeros behind them."""
     return replace(tile, glue=replace(tile.glue, lanes=lanes, zeros=zeros))

@@ -111,7 +111,8 @@ class WideGlue(Glue):
             for vectors in by_pixel
         ]
         return [
-            [self._pick(f, *pair, _EVEN) for pair in zip(a, b, strict=True)] for a, b in _twos(units)
+            [self._pick(f, *pair, _EVEN) for pair in zip(a, b, strict=True)]
+            for a, b in _twos(units)
         ]
 
     def _signs(

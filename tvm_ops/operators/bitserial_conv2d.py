@@ -12,6 +12,7 @@ from typing import Any
 from tvm_ops.operators import _bitserial_pack, _bitserial_reference
 from tvm_ops.operators._bitserial import FewBitWorkload
 from tvm_ops.operators._bitserial_blocks import compute_tiled
+from tvm_ops.operators._bitserial_chained import Chained
 from tvm_ops.operators._bitserial_plain import Plain, compute_plain
 from tvm_ops.operators._bitserial_tiled import Tiled
 from tvm_ops.operators._layout import Array
@@ -65,7 +66,9 @@ def layouts(w: Workload) -> dict[str, str]:
 
 def plan(w: FewBitWorkload, knobs: dict[str, Any]) -> Plain | Tiled:
     """Sizes under the knobs."""
-    return Plain.of(w, knobs) if knobs["sketch"] == "plain" else Tiled.of(w, knobs)
+    if knobs["sketch"] == "plain":
+        return Plain.of(w, knobs)
+    return Chained.of(w, knobs) if knobs["sketch"] == "carries" else Tiled.of(w, knobs)
 
 
 def pack(w: Workload, knobs: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Array]:

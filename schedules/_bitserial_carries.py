@@ -1,0 +1,76 @@
+"""The sketch ``carries`` of the few-bit operators: bits are added before they are counted.
+
+For the Cortex-A76: elsewhere `bsl` of 128 bits costs as much as it saves (A72), or the tile of two
+pixels has too many loads (A53). ``w`` is what the operators compute as a convolution.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schedules._bitserial_tiles import blocks
+
+Knobs = dict[str, Any]
+
+_CORE = "cortex-a76"
+_MAX_WORDS = 61  # of a chain
+_MAX_SUM = 65534  # of 16 bits
+_PARALLEL_COPY = 16384  # words; fewer are there before threads are
+
+
+def takes(w: Any, target: Any) -> bool:
+    """Whether its sums are of 16 bits, a chain has a pair of words, and groups are whole tiles."""
+    cut = w.cut_to(_MAX_WORDS)
+    whole = w.groups == 1 or w.co // w.groups % 8 == 0
+    fits = cut is not None and cut[0] * w.kernel[1] * cut[1] >= 2
+    return bool(target.core == _CORE and target.isa == "aarch64" and whole and fits and
+                w.largest <= _MAX_SUM)  # fmt: skip
+
+
+def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
+    """Pixels of a tile, and how many tiles have their panels at the same time, in the L1 cache."""
+    if not takes(w, target):
+        return {}
+    size = w.out_h * w.out_w
+    pixels = list(range(1, min(2, size) + 1))
+    options = {1}.union(*(blocks(-(-size // p)) for p in pixels))
+    return {"carries": {"pixels": pixels, "block": sorted(options)}}
+
+
+def legal(w: Any, knobs: Knobs) -> bool:
+    """Whether blocks divide the tiles."""
+    return -(-w.out_h * w.out_w // knobs["pixels"]) % int(knobs["block"]) == 0
+
+
+def likely(w: Any, target: Any) -> list[Knobs]:
+    """Knobs near the best: two pixels, panels of about 8 KB."""
+    options = space(w, target).get("carries", {"pixels": [], "block": []})
+    if not options["pixels"]:
+        return []
+    pixels = options["pixels"][-1]
+    kib = pixels * w.kernel[0] * w.kernel[1] * w.group_words * 16 * w.a_bits / 1024
+    dividing = [1, *blocks(-(-w.out_h * w.out_w // pixels))]
+    dividing.sort(key=lambda b: abs(b * kib - 8))
+    return [{"sketch": "carries", "pixels": pixels, "block": b} for b in dividing[:3]]
+
+
+def schedule(sch: Any, knobs: Knobs) -> None:
+    """Schedules ``pack_input``, ``panels``, [``table``,] ``tile`` in place; threads take blocks.
+
+    Where the last tile is moved back, two threads may write the same bytes: equal ones.
+    """
+    tile = sch.get_sblock("tile")
+    text = sch.get(tile).annotations["pragma_import_llvm"]
+    sch.unannotate(tile, "pragma_import_llvm")
+    _, n, group, channels, pixels = sch.get_loops(tile)
+    block, inner = sch.split(pixels, [None, knobs["block"]])
+    sch.reorder(n, group, block, channels, inner)
+    sch.annotate(inner, "pragma_import_llvm", text)
+    sch.compute_at(sch.get_sblock("panels"), block, preserve_unit_loops=True)
+    sch.parallel(sch.fuse(n, group, block))
+    loops = sch.get_loops(sch.get_sblock("pack_input"))
+    extent = 1
+    for loop in loops:
+        extent *= int(sch.get(loop).extent)
+    if extent >= _PARALLEL_COPY:
+        sch.parallel(sch.fuse(*loops[:4]))

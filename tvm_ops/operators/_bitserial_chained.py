@@ -1,0 +1,67 @@
+"""Few-bit convolution by chains: blocks ``pack_input``, ``panels``, [``table``,] ``tile``.
+
+Panels have each pixel's window as running xors (``_bitserial_carries``), made from padded rows for
+some tiles of pixels at a time: 14 tiles of 128 channels, 3x3, are 8 KB, which all output channels
+read while they are in the L1 cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._bitserial_carries import MAX_WORDS, Chain, chain_weights
+from tvm_ops.operators._bitserial_chain_tile import ChainTile
+from tvm_ops.operators._bitserial_glue import Glue
+from tvm_ops.operators._bitserial_tile import AnyTile
+from tvm_ops.operators._bitserial_tiled import Tiled
+from tvm_ops.operators._conv_tiles import Axis
+from tvm_ops.operators._layout import Array
+
+
+def cut(w: FewBitWorkload) -> tuple[int, int] | None:
+    """(rows of the kernel, words) of a chain; None where not even a row of one word fits."""
+    return w.cut_to(MAX_WORDS)
+
+
+@dataclass(frozen=True)
+class Chained(Tiled):
+    """Sizes of a workload under the knob ``pixels``."""
+
+    @classmethod
+    def of(cls, w: FewBitWorkload, knobs: dict[str, Any]) -> Chained:
+        axis = Axis(w.out_h * w.out_w, knobs["pixels"])
+        return cls(w, axis, "im2col", True, "carries", "aarch64")
+
+    @property
+    def cut(self) -> tuple[int, int]:
+        found = cut(self.w)
+        assert found
+        return found
+
+    @property
+    def are_planes_together(self) -> bool:
+        return False
+
+    @property
+    def chain(self) -> Chain:
+        return Chain(self.pixels.tile, self.steps)
+
+    @property
+    def bias(self) -> int:  # type: ignore[override]
+        return sum(self.chain.bias << part.shift for part in self.parts)
+
+    def arranged(self, weights: Array) -> Array:
+        """Running xors along the words of each chain."""
+        return chain_weights(weights)
+
+    @property
+    def rows_shape(self) -> tuple[int, ...]:
+        """Of the padded input: [n, group, plane, row, column, word]."""
+        w = self.w
+        rows, cols = w.h + 2 * w.pad[0], w.w + 2 * w.pad[1]
+        return w.n, w.groups, w.a_bits, rows, cols, self.blocks * self.words
+
+    def _tile_of(self, pixel_step: int | None, glue: Glue) -> AnyTile:
+        return ChainTile(self.parts, pixel_step, glue, self.chain)
