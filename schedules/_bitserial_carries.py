@@ -6,6 +6,7 @@ pixels has too many loads (A53). ``w`` is what the operators compute as a convol
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from schedules._bitserial_tiles import blocks
@@ -15,6 +16,7 @@ Knobs = dict[str, Any]
 _CORE = "cortex-a76"
 _MAX_WORDS = 61  # of a chain
 _MAX_SUM = 65534  # of 16 bits
+_RUNS = (1, 2, 4)
 _PARALLEL_COPY = 16384  # words; fewer are there before threads are
 
 
@@ -28,30 +30,49 @@ def takes(w: Any, target: Any) -> bool:
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
-    """Pixels of a tile, and how many tiles have their panels at the same time, in the L1 cache."""
+    """Pixels of a run, runs of a tile, and how many tiles have their panels at the same time."""
     if not takes(w, target):
         return {}
     size = w.out_h * w.out_w
     pixels = list(range(1, min(2, size) + 1))
-    options = {1}.union(*(blocks(-(-size // p)) for p in pixels))
-    return {"carries": {"pixels": pixels, "block": sorted(options)}}
+    tiles = {-(-size // (p * r)) for p in pixels for r in _RUNS}
+    options = {1}.union(*map(blocks, tiles))
+    return {"carries": {"pixels": pixels, "runs": list(_RUNS), "block": sorted(options)}}
+
+
+def pays(w: Any) -> bool:
+    """Whether chains have 8 words at least, so that they save more than their ends take."""
+    rows, words = w.cut_to(_MAX_WORDS) or (0, 0)
+    return bool(rows * w.kernel[1] * words >= 8)
 
 
 def legal(w: Any, knobs: Knobs) -> bool:
-    """Whether blocks divide the tiles."""
-    return -(-w.out_h * w.out_w // knobs["pixels"]) % int(knobs["block"]) == 0
+    """Whether blocks divide the tiles, and no tile is larger than the image."""
+    size, tile = w.out_h * w.out_w, knobs["pixels"] * knobs["runs"]
+    return tile <= size and -(-size // tile) % int(knobs["block"]) == 0
 
 
 def likely(w: Any, target: Any) -> list[Knobs]:
-    """Knobs near the best: two pixels, panels of about 8 KB."""
-    options = space(w, target).get("carries", {"pixels": [], "block": []})
-    if not options["pixels"]:
+    """Knobs near the best: panels of about 8 KB, few pixels computed twice."""
+    options = space(w, target).get("carries")
+    if not options:
         return []
-    pixels = options["pixels"][-1]
-    kib = pixels * w.kernel[0] * w.kernel[1] * w.group_words * 16 * w.a_bits / 1024
-    dividing = [1, *blocks(-(-w.out_h * w.out_w // pixels))]
-    dividing.sort(key=lambda b: abs(b * kib - 8))
-    return [{"sketch": "carries", "pixels": pixels, "block": b} for b in dividing[:3]]
+    size, pixels = w.out_h * w.out_w, options["pixels"][-1]
+    kib = w.kernel[0] * w.kernel[1] * w.group_words * 16 * w.a_bits / 1024
+
+    def cost(runs: int, block: int) -> float:
+        """Relative to two runs; a tile's end takes about 6 cycles of the 400 of its pixels."""
+        slots = -(-size // (pixels * runs)) * pixels * runs
+        room = abs(math.log2(block * runs * pixels * kib / 8))
+        return slots / size * (1 + 0.015 * abs(runs - 2)) * (1 + 0.005 * room)
+
+    found = [
+        {"sketch": "carries", "pixels": pixels, "runs": runs, "block": block}
+        for runs in _RUNS
+        for block in [1, *blocks(-(-size // (pixels * runs)))]
+    ]
+    fitting = [knobs for knobs in found if legal(w, knobs)]
+    return sorted(fitting, key=lambda knobs: cost(knobs["runs"], knobs["block"]))[:4]
 
 
 def schedule(sch: Any, knobs: Knobs) -> None:

@@ -21,6 +21,7 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """Knobs and options: pixels of the tile, where it reads x, whether each word is there twice.
 
     ``block``: tiles of pixels that all output channels pass before the next ones; 0 for all.
+    ``runs``: how many times as many pixels as registers have room for are finished together.
 
     A vector needs a word of x in both halves. `ld1r` does that, on A72 and A76 with an operation of
     the vector pipes; a copy that has each word twice does without. The A53 loads 64 bits a cycle.
@@ -33,17 +34,19 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     common: dict[str, list[Any]] = {
         "pixels": list(range(1, most + 1)),
         "x": ["padded", "im2col", *(["direct"] if w.reads_in_place else [])],
-        "block": sorted({0}.union(*(blocks(-(-size // p)) for p in range(1, most + 1)))),
+        "block": sorted({0}.union(*(blocks(-(-size // p)) for p in range(1, 2 * most + 1)))),
     }
-    assembly = {**common, "duplicated": [False] if in_order else [True, False]}
-    widths = [16, 64] if in_order and takes_wide(w) else [64]
-    portable = {**common, "duplicated": [False, True], "isa": [target.isa]}
+    portable = {**common, "duplicated": [False, True], "runs": [1], "isa": [target.isa]}
     if target.isa != "aarch64":
         return {"intrinsics": portable}
-    return {
-        "assembly": {**assembly, "k_bits": widths, "in_order": [in_order]},
-        "intrinsics": portable,
+    assembly: dict[str, list[Any]] = {
+        **common,
+        "duplicated": [False] if in_order else [True, False],
+        "runs": [1] if in_order else [1, 2],
+        "k_bits": [16, 64] if in_order and takes_wide(w) else [64],
+        "in_order": [in_order],
     }
+    return {"assembly": assembly, "intrinsics": portable}
 
 
 def blocks(tiles: int) -> list[int]:
@@ -66,12 +69,15 @@ def takes_wide(w: Any) -> bool:
 
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
-    """Whether there is a copy that could have words twice, and its offsets fit an instruction.
+    """Whether x can be read so: in place, by the offsets that an instruction has, in such blocks.
 
-    On A72 and A76 a copy that can has to: the timing model does not charge the vector pipe of
-    `ld1r`, so a search would take a gain that boards do not have.
+    On A72 and A76 a copy that can have words twice has to: `ld1r` takes an operation of the vector
+    pipes, and these are what tiles are limited by.
     """
-    if knobs["block"] and -(-w.out_h * w.out_w // knobs["pixels"]) % knobs["block"]:
+    tiles = -(-w.out_h * w.out_w // (knobs["pixels"] * knobs["runs"]))
+    if knobs["block"] and (tiles <= knobs["block"] or tiles % knobs["block"]):
+        return False
+    if knobs["runs"] > 1 and (knobs["x"] == "im2col" or tiles == 1):
         return False
     if knobs.get("k_bits") == 16:
         return knobs["x"] != "direct" or bool(w.reads_cut_in_place(w.cut_to(_WIDE_STEPS)))
@@ -90,28 +96,24 @@ def _reach(w: Any, knobs: Knobs) -> int:
     return int((rows - 1) * row + w.kernel[1]) * words
 
 
-def default(w: Any, target: Any) -> Knobs:
-    """The tile that takes the fewest cycles; x from padded rows, twice where that saves a pipe."""
-    return likely(w, target)[0]
-
-
 def likely(w: Any, target: Any) -> list[Knobs]:
     """Knobs near the best, the likeliest first."""
     sketches = space(w, target)
     sketch = next(iter(sketches))
     options = sketches[sketch]
-    fixed: dict[str, Any] = {"sketch": sketch}
-    fixed |= {name: options[name][0] for name in ("in_order", "isa") if name in options}
+    fixed: dict[str, Any] = {"sketch": sketch, "runs": options["runs"][-1]}
+    names = ("in_order", "isa", "k_bits")
+    fixed |= {name: options[name][0] for name in names if name in options}
     pixels = sorted(options["pixels"], key=lambda p: _cost(w, target, p))
     found = []
     for x in ["direct", "padded"] if _is_small(w) else ["padded", "direct"]:
-        twice = [True, False] if target.core in _DUPLICATES else [False]
-        for duplicated in twice:
+        for duplicated in [True, False] if target.core in _DUPLICATES else [False]:
             for p in pixels[:3]:
-                block = _block(w, target, p, 2 if duplicated else 1)
-                knobs = fixed | {"pixels": p, "x": x, "duplicated": duplicated, "block": block}
-                if x in options["x"] and legal(w, target, knobs):
-                    found.append(knobs)
+                knobs = fixed | {"pixels": p, "x": x, "duplicated": duplicated}
+                block = _block(w, target, p * knobs["runs"], 2 if duplicated else 1)
+                choices = [{"block": block}, {"block": 0}, {"block": 0, "runs": 1}]
+                legals = [knobs | c for c in choices if x in options["x"]]
+                found += [k for k in legals if legal(w, target, k)][:1]
     return found
 
 

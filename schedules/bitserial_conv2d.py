@@ -28,12 +28,15 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
 
 def default(w: Any, target: Any) -> Knobs:
     """What an untuned shape gets."""
-    return tiles.default(w, target) if tiles.takes(w) else plain.default(w, target)
+    return next(iter(likely(w, target)), plain.default(w, target))
 
 
 def likely(w: Any, target: Any) -> list[Knobs]:
     """What a search should try after the default, the likeliest first."""
-    return tiles.likely(w, target) if tiles.takes(w) else []
+    found = [carries.likely(w, target), tiles.likely(w, target) if tiles.takes(w) else []]
+    if not carries.pays(w):
+        found.reverse()
+    return found[0] + found[1]
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:

@@ -44,6 +44,11 @@ class Chain:
         return self.words // 2
 
     @property
+    def size(self) -> int:
+        """Bytes of x."""
+        return self.words * self.pixels * SIZE
+
+    @property
     def merges(self) -> int:
         """How often neighbouring bytes of carries can be added and stay a byte: up to twice."""
         most = 8 * -(-self.pairs // 2)  # those that are not negated

@@ -28,11 +28,12 @@ class ChainTile(AnyTile):
     def pixels(self) -> int:
         return self.chain.pixels
 
-    def sums(self, f: Function, pointers: list[str]) -> list[str]:
+    def sums(self, f: Function, pointers: list[str], run: int) -> list[str]:
         """Less ``bias`` for each part."""
+        x = f.pointer(pointers[0], run * self.chain.size)
         total: list[str] = []
         for _, group in groupby(self.parts, lambda part: part.shift):
-            carries, rests = self._group(f, pointers[0], list(group))
+            carries, rests = self._group(f, x, list(group))
             total = self._add(f, total, carries)
             total = self._add(f, total, total)
             total = self._add(f, total, rests, "sub" if self.chain.is_rest_negated else "add")

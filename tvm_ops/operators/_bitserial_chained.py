@@ -27,12 +27,12 @@ def cut(w: FewBitWorkload) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Chained(Tiled):
-    """Sizes of a workload under the knob ``pixels``."""
+    """Sizes of a workload under the knobs ``pixels``, ``runs``."""
 
     @classmethod
     def of(cls, w: FewBitWorkload, knobs: dict[str, Any]) -> Chained:
-        axis = Axis(w.out_h * w.out_w, knobs["pixels"])
-        return cls(w, axis, "im2col", True, "carries", "aarch64")
+        axis = Axis(w.out_h * w.out_w, knobs["pixels"] * knobs["runs"])
+        return cls(w, axis, "im2col", True, "carries", "aarch64", runs=knobs["runs"])
 
     @property
     def cut(self) -> tuple[int, int]:
@@ -46,7 +46,7 @@ class Chained(Tiled):
 
     @property
     def chain(self) -> Chain:
-        return Chain(self.pixels.tile, self.steps)
+        return Chain(self.pixels.tile // self.runs, self.steps)
 
     @property
     def bias(self) -> int:  # type: ignore[override]
@@ -64,4 +64,4 @@ class Chained(Tiled):
         return w.n, w.groups, w.a_bits, rows, cols, self.blocks * self.words
 
     def _tile_of(self, pixel_step: int | None, glue: Glue) -> AnyTile:
-        return ChainTile(self.parts, pixel_step, glue, self.chain)
+        return ChainTile(self.parts, pixel_step, glue, self.runs, self.chain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from tvm_ops.operators._bitserial_chained import Chained
@@ -23,10 +24,10 @@ def chain_panels(t: Chained, x: Any, panels: Any) -> None:
 
 
 def _panels(t: Chained, rows: Any, panels: Any) -> None:
-    """One tile's pixels of a plane and a part of the window: [word, pixel, 2]."""
+    """A tile's pixels of a plane and a part of the window: [run, word, pixel, 2]."""
     from tvm.script.ir_builder import tirx as T
 
-    w, pixels = t.w, t.pixels.tile
+    w, pixels = t.w, t.chain.pixels
     loops = (*panels.shape[:5], 1)
     taps = [(i, j, k) for i in range(t.cut[0]) for j in range(w.kernel[1]) for k in range(t.words)]
     with T.grid(*loops) as indices, T.sblock("panels"):
@@ -35,13 +36,13 @@ def _panels(t: Chained, rows: Any, panels: Any) -> None:
         T.reads(rows[(vn, vg, va, *(slice(0, s) for s in rows.shape[3:]))])
         words = panels.shape[5]
         T.writes(panels[(*at, slice(whole * words, whole * words + words))])
-        for p in range(pixels):
-            pixel = t.pixels.start(vt) + p
+        for run, p in product(range(t.runs), range(pixels)):
+            pixel = t.pixels.start(vt) + run * pixels + p
             row = pixel // w.out_w * w.stride[0] + part // t.blocks * t.cut[0]
             col = pixel % w.out_w * w.stride[1]
             for s, (i, j, k) in enumerate(taps):
                 value = rows[vn, vg, va, row + i, col + j, part % t.blocks * t.words + k]
-                place = (s * pixels + p) * 2
+                place = ((run * t.steps + s) * pixels + p) * 2
                 if s:
                     value = value ^ panels[(*at, place - 2 * pixels)]
                 for twice in range(2):

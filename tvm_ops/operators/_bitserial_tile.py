@@ -40,12 +40,15 @@ class AnyTile:
     """What one call computes.
 
     ``pixel_step``: bytes of x from a pixel to the next; None where a table has each one's place,
-    and also (``glue.corrected``) that of its correction.
+    and also (``glue.corrected``) that of its correction. ``runs``: a call adds up so many times as
+    many pixels as registers have room for, one after the other, and finishes all of them together,
+    so that few instructions wait for each other at the end.
     """
 
     parts: tuple[Part, ...]
     pixel_step: int | None
     glue: Glue
+    runs: int
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -64,16 +67,21 @@ class AnyTile:
     def function(self) -> Function:
         """The code; raises ``ValueError`` if registers or addresses do not suffice."""
         f = Function(self.arguments, ("byte",))
-        starts = [self._start(f, p) for p in range(self.pixels)]
-        sums = self.sums(f, [x for x, _ in starts])
-        self.glue.finish(f, sums, [place for _, place in starts])
+        sums, places = [], []
+        for run in range(self.runs):
+            pixels = range(run * self.pixels, (run + 1) * self.pixels)
+            starts = [self._start(f, p) for p in pixels]
+            sums += self.sums(f, [x for x, _ in starts], run)
+            places += [place for _, place in starts]
+        self.glue.finish(f, sums, places)
         return f
 
     @property
     def pixels(self) -> int:
+        """Of a run."""
         raise NotImplementedError
 
-    def sums(self, f: Function, pointers: list[str]) -> list[str]:
+    def sums(self, f: Function, pointers: list[str], run: int) -> list[str]:
         """The sums of 8 channels of each pixel, whose windows begin at the pointers."""
         raise NotImplementedError
 
@@ -113,7 +121,7 @@ class Tile(AnyTile):
     def pixels(self) -> int:
         return self.chunk.pixels
 
-    def sums(self, f: Function, pointers: list[str]) -> list[str]:
+    def sums(self, f: Function, pointers: list[str], run: int) -> list[str]:
         if not self._emitter.fits:
             raise ValueError(f"no registers or addresses for {self}")
         return self._all_parts(f, pointers[: self.chunk.pointers])

@@ -37,7 +37,7 @@ class Tiled:
 
     ``x`` is where tiles read: "direct"ly, from rows "padded" with zero bits, or from panels
     ("im2col") of a tile's pixels; copies may have each word twice. ``emitter`` is a ``Tile``'s.
-    ``k_bits`` is a chunk's: tiles have 8 output channels with 64, 32 with 16.
+    ``k_bits`` is a chunk's: tiles have 8 output channels with 64, 32 with 16. ``runs`` as a tile's.
     """
 
     w: FewBitWorkload
@@ -47,6 +47,7 @@ class Tiled:
     emitter: str
     isa: str
     k_bits: int = 64
+    runs: int = 1
 
     @classmethod
     def of(cls, w: FewBitWorkload, knobs: dict[str, Any]) -> Self:
@@ -54,12 +55,13 @@ class Tiled:
         order = "in_order" if knobs.get("in_order") else "out_of_order"
         return cls(
             w,
-            Axis(w.out_h * w.out_w, knobs["pixels"]),
+            Axis(w.out_h * w.out_w, knobs["pixels"] * knobs["runs"]),
             knobs["x"],
             knobs["duplicated"],
             order if assembly else "intrinsics",
             "aarch64" if assembly else knobs["isa"],
             knobs["k_bits"] if assembly else 64,
+            knobs["runs"],
         )
 
     bias = 0
@@ -166,7 +168,7 @@ class Tiled:
 
     @property
     def chunk(self) -> Chunk:
-        pixels = self.pixels.tile
+        pixels = self.pixels.tile // self.runs
         if self.x == "im2col":
             offsets = [s * pixels * self.size for s in range(self.steps)]
         else:
@@ -269,6 +271,6 @@ class Tiled:
 
     def _tile_of(self, pixel_step: int | None, glue: Glue) -> AnyTile:
         if self.k_bits == 64:
-            return Tile(self.parts, pixel_step, glue, self.chunk, self.emitter)
+            return Tile(self.parts, pixel_step, glue, self.runs, self.chunk, self.emitter)
         wide = WideGlue(**vars(glue), signed=self.w.largest + 1 < 2**15)
-        return WideTile(self.parts, pixel_step, wide, self.chunk, self.emitter)
+        return WideTile(self.parts, pixel_step, wide, self.runs, self.chunk, self.emitter)
