@@ -52,6 +52,8 @@ class Machine:
         else:
             wide = ".8h" in rest.split(", ")[-1]
             to, *operands = numbers
+            if name == "bsl":  # it is told by what is there
+                operands = [to, *operands]
             values = [self.v[n].view(np.uint16) if wide else self.v[n] for n in operands]
             self.v[to] = _compute(name, values).view(np.uint8)
 
@@ -80,8 +82,14 @@ def _compute(name: str, values: list[NDArray[np.unsignedinteger]]) -> NDArray[np
         return first ^ second
     if name == "cnt":
         return np.bitwise_count(first).astype(np.uint8)
+    if name == "and":
+        return first & second
+    if name == "bsl":
+        return first & values[1] | ~first & second
     if name == "add":
         return first + second
+    if name == "sub":
+        return first - second
     if name == "uaddlp":
         return first[::2].astype(np.uint16) + first[1::2]
     assert name == "addp", name

@@ -66,9 +66,11 @@ class Target:
         """MAC/cycle that one core could reach, were there nothing to do but the workload's MACs.
 
         Fused multiply-adds of float32, or what ``workload.macs_per_operation`` says: how many MACs
-        of the workload one integer operation on a vector of 128 bits does.
+        of the workload one integer operation on a vector of 128 bits does; on some cores more,
+        ``workload.macs_per_operation_by_core``.
         """
-        done = getattr(workload, "macs_per_operation", None)
+        by_core = getattr(workload, "macs_per_operation_by_core", {})
+        done = by_core.get(self.core, getattr(workload, "macs_per_operation", None))
         if done is None:
             return self.macs_per_cycle
         return float(done) * self.vector_ops * self.vector_lanes / 4

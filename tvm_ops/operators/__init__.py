@@ -19,8 +19,8 @@ A ``Workload`` is a frozen dataclass with ``shape_key``, ``dtype`` (the two make
 ``parse(shape_key, dtype)``, which is their inverse; ``macs``; ``arguments`` and ``array_shapes``;
 ``parameters``, those of the arguments that are a trained network's, the same in each call, which a
 bundle may carry; ``output_dtype``, numpy's name for the type of the kernel's y. It may have
-``kernel_shapes`` (see ``template.kernel_arguments``), ``array_dtypes`` (see ``_layout``) and
-``macs_per_operation`` (see ``Target.peak``).
+``kernel_shapes`` (see ``template.kernel_arguments``), ``array_dtypes`` (see ``_layout``),
+``macs_per_operation`` and ``macs_per_operation_by_core`` (see ``Target.peak``).
 """
 
 from __future__ import annotations

@@ -146,6 +146,11 @@ class FewBitWorkload(Windowed):
         return 128 / 3 / (self.a_bits * self.w_bits)
 
     @property
+    def macs_per_operation_by_core(self) -> dict[str, float]:
+        """Five operations for two words where carries are counted, see ``_bitserial_carries``."""
+        return {"cortex-a76": 128 / 2.5 / (self.a_bits * self.w_bits)}
+
+    @property
     def largest(self) -> int:
         """Of |y| and T."""
         return largest_sum(self.k, self.a_bits, self.w_bits)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -112,27 +113,27 @@ class Carries:
         self.lines: list[str] = []
         self._write()
 
-    def call(self, f: Function, x: str, weights: str) -> tuple[list[list[str]], list[list[str]]]:
-        """Calls it: each pixel's vectors of carries and of rests, <16 x i8>."""
+    @property
+    def outputs(self) -> tuple[list[int], list[int]]:
+        """Registers of carries and of rests at the end, those of the first pixel first."""
         c = self.chain
-        sums = [self.sums[p * VECTORS + (v << c.merges)] for p in range(c.pixels)
-                for v in range(c.vectors)]  # fmt: skip
-        rests = [self.states[p * VECTORS + v * (VECTORS // c.rests)] for p in range(c.pixels)
-                 for v in range(c.rests)]  # fmt: skip
+        return (
+            self.sums[:: VECTORS // c.vectors],
+            [self.states[place] for place in range(0, len(self.sums), VECTORS // c.rests)],
+        )
+
+    def call(self, f: Function, x: str, weights: str) -> tuple[list[str], list[str]]:
+        """Calls it: ``outputs``, <16 x i8>."""
+        sums, rests = self.outputs
         outs = [*sums, *rests]
         clobbers = [f"~{{v{i}}}" for i in range(32) if i not in outs]
         constraints = ",".join([*(f"=&{{v{i}}}" for i in outs), "r", "r", *clobbers, "~{memory}"])
-        place = {"X": len(outs), "W": len(outs) + 1}
-        text = [line.replace("$X", f"${place['X']}").replace("$W", f"${place['W']}")
-                for line in self.lines]  # fmt: skip
+        names = {"$X": f"${len(outs)}", "$W": f"${len(outs) + 1}"}
+        text = [reduce(lambda t, n: t.replace(n, names[n]), names, line) for line in self.lines]
         found = f.assembly(
             text, constraints, "<16 x i8>", len(outs), [("ptr", x), ("ptr", weights)]
         )
-        first, last = found[: len(sums)], found[len(sums) :]
-        return (
-            [first[p * c.vectors : (p + 1) * c.vectors] for p in range(c.pixels)],
-            [last[p * c.rests : (p + 1) * c.rests] for p in range(c.pixels)],
-        )
+        return found[: len(sums)], found[len(sums) :]
 
     def _write(self) -> None:
         c, begins = self.chain, self.chain.words % 2

@@ -62,11 +62,11 @@ class ChainTile(AnyTile):
     def _part(self, f: Function, x: str, at: int | str, weights: int | str) -> list[str]:
         """Carries, then rests, of 16 bits."""
         found = Carries(self.chain).call(f, f.pointer(x, at), f.pointer("%weights", weights))
-        carries = [_widen(f, "saddlp", value) for pixel in found[0] for value in pixel]
+        carries = [_widen(f, "saddlp", value) for value in found[0]]
         if self.chain.vectors > self.chain.rests:
             pairs = zip(carries[::2], carries[1::2], strict=True)
             carries = [_add_pairs(f, a, b) for a, b in pairs]
-        rests = [_widen(f, "uaddlp", value) for pixel in found[1] for value in pixel]
+        rests = [_widen(f, "uaddlp", value) for value in found[1]]
         return [*carries, *rests]
 
     def _add(self, f: Function, a: Sequence[str], b: Sequence[str], name: str = "add") -> list[str]:

@@ -18,9 +18,9 @@ class Glue:
     Bits: the code is how many of 2^out_bits - 1 falling ``bounds`` [level, 8] have T < bound, its
     planes xor'ed with ``flips``. Sums: y = ``offsets`` [8] - ``factor`` T. ``corrected``:
     T is less by what ``corrections`` has at the pixel's class. ``y_step``: bytes of y from a pixel
-    to the next; ``plane_step``: from a plane to the next. ``lanes``: of 8 channels, how many y
-    has; ``zeros``: bytes after them that are set to zero in each plane. ``biased``: T and bounds are
-    less than they should be by the same number, so that they may be below zero.
+    to the next; ``plane_step``: from a plane to the next. ``lanes``: of 8 channels, how many y has;
+    ``zeros``: bytes after them that are set to zero in each plane. ``biased``: T and its bounds
+    lack the same number, so that they may be below zero.
     """
 
     isa: str

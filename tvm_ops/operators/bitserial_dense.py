@@ -74,6 +74,10 @@ class Workload(FewBits):
         return self.conv.macs_per_operation
 
     @property
+    def macs_per_operation_by_core(self) -> dict[str, float]:
+        return self.conv.macs_per_operation_by_core
+
+    @property
     def output_dtype(self) -> str:
         return self.conv.output_dtype
 
