@@ -66,7 +66,7 @@ def test_five_instructions_for_two_words() -> None:
 def test_registers_are_read_after_they_are_written(words: int) -> None:
     """And none is written between a load and the last use of what it loaded."""
     texts = Carries(Chain(2, words)).lines
-    assert sum(t.startswith("bsl") or t.startswith("and") for t in texts) == 8 * (words // 2)
+    assert sum(t.startswith(("bsl", "and")) for t in texts) == 8 * (words // 2)
     assert max(int(t.split()[1].strip("vq,").split(".")[0]) for t in texts) == 31
 
 

@@ -144,5 +144,7 @@ class Assembly:
 
     def weights_at(self, load: Load, half: int = 0) -> str:
         """Address of a vector of weights, or of its upper half."""
-        offset = load.step % self.chunk.plane_steps * STEP + load.index * 2 * WORD + half * WORD
-        return f"[{self.weights}, #{offset}]"
+        return f"[{self.weights}, #{self.offset_of_weights(load.step, load.index, half)}]"
+
+    def offset_of_weights(self, step: int, vector: int, half: int) -> int:
+        return step % self.chunk.plane_steps * STEP + vector * 2 * WORD + half * WORD

@@ -61,6 +61,8 @@ class InOrder:
         self.coming = deque(h for load in loads for h in self.halves[id(load)] if not h.from_memory)
         while self.position < len(operations):
             self._issue()
+        while self.memory or self.inserts:
+            self._finish()
 
     def _halves(self, load: Load) -> list[Half]:
         if not load.weights:
@@ -88,6 +90,13 @@ class InOrder:
             self._load_integer()
         else:
             self._load_integer()
+        self.cycle += 1
+
+    def _finish(self) -> None:
+        """One cycle after all operations, for loads that others are to find done."""
+        self._fill(self.memory[0] if self.memory else None)
+        self._fill(next((h for h in self.inserts if self._insertable(h)), None))
+        self._load_integer()
         self.cycle += 1
 
     def _load_first(self) -> None:

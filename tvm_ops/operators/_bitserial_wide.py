@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from tvm_ops.operators._bitserial import FewBitWorkload
 from tvm_ops.operators._bitserial_chunk import TEMPORARIES, VECTORS, Load, Operation, Registers
@@ -26,7 +27,13 @@ class WideRegisters(Registers):
 
     With 5 pixels a step's loads are 13 halves, of which two share a cycle: some have to wait for
     those of the next step, in a register of weights that is not needed yet. x does with 4.
+
+    ``wraps``: after the last step the first one of another chunk follows, whose loads are those of
+    a step more; its registers are those of step 0. ``continues``: sums go on from given ones.
     """
+
+    wraps: bool = False
+    continues: bool = False
 
     @property
     def _room(self) -> int:
@@ -36,13 +43,24 @@ class WideRegisters(Registers):
     def fit(self) -> bool:
         return self._room >= VECTORS + 2
 
-    @property
+    @cached_property
     def x_registers(self) -> int:
-        return min(self.chunk.pixels, self._room - VECTORS - 1)
+        return self._registers[1]
+
+    @cached_property
+    def weights_registers(self) -> int:
+        return self._registers[0]
 
     @property
-    def weights_registers(self) -> int:
-        return min(self._room - self.x_registers, 2 * VECTORS)
+    def _registers(self) -> tuple[int, int]:
+        """How many for weights and for x, such that after all steps it is the first one's turn."""
+        pixels, steps = self.chunk.pixels, self.chunk.steps
+        most = min(pixels, self._room - VECTORS - 1)
+        for x in range(most, min(most, 2) - 1, -1):
+            weights = min(self._room - x, 2 * VECTORS)
+            if not self.wraps or (steps * VECTORS % weights == steps * pixels % x == 0):
+                return weights, x
+        return VECTORS, pixels
 
     def weights(self, step: int, vector: int) -> int:
         turn = step * VECTORS + vector
@@ -70,14 +88,14 @@ class WideRegisters(Registers):
         if vector == VECTORS - 1:
             turn = step * self.chunk.pixels + pixel + self.x_registers
             following, at = divmod(turn, self.chunk.pixels)
-            if following < self.chunk.steps:
+            if following < self.chunk.steps or (self.wraps and at < self.x_registers):
                 yield self.load_x(following, at)
         if pixel == self.chunk.pixels - 1:
             yield from self._weights_at(step * VECTORS + vector + self.weights_registers)
 
     def _weights_at(self, turn: int) -> Iterator[Load]:
         step, vector = divmod(turn, VECTORS)
-        if step < self.chunk.steps:
+        if step < self.chunk.steps + self.wraps:
             yield self.load_weights(step, vector)
 
     @property
@@ -97,7 +115,7 @@ class WideRegisters(Registers):
     def _add(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
         """Step 0 has nothing to add to, which saves to clear."""
         t, a = self.temporary(turn), self.accumulator(pixel, vector)
-        if step == 0 and not self.chunk.continues:
+        if step == 0 and not (self.continues or self.chunk.continues):
             return Operation(f"uaddlp v{a}.8h, v{t}.16b", (t,), a)
         return Operation(f"uadalp v{a}.8h, v{t}.16b", (a, t), a)
 

@@ -1,7 +1,6 @@
 """A few-bit tile of 32 output channels: its chunks one after another, sums in their registers.
 
-Either all of them in straight code, or one in a loop over places in a table; a table has for each
-part whether sums are doubled before.
+Either all of them in straight code, or as a loop, see ``_bitserial_wide_loop``.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from itertools import pairwise
 
 from tvm_ops.operators._bitserial_asm import Assembly, Given
 from tvm_ops.operators._bitserial_tile import MAX_UNROLLED, Tile
+from tvm_ops.operators._bitserial_wide_loop import DOUBLE, END, WideLoop
 from tvm_ops.operators._llvm_function import Function
 
 
@@ -28,13 +28,11 @@ class WideTile(Tile):
         return sums
 
     def _in_loop(self, f: Function, pointers: list[str]) -> list[str]:
-        def add(entry: str, before: list[str]) -> list[str]:
-            x, weights, doubles = (f.load("i32", entry, 4 * i) for i in range(3))
-            return self._go_on(f, pointers, x, weights, Given(before, doubles))
-
-        kind, first = "<8 x i16>", f"@{self.table_name}"
-        sums = ["zeroinitializer"] * len(Assembly(self.chunk, True).registers.sums)
-        return f.loop(len(self.parts), {first: 12}, sums, kind, add)
+        loop = WideLoop(self.chunk)
+        first = self.parts[0]
+        begins = [f.pointer(pointer, first.x + loop.reach[0]) for pointer in pointers]
+        weights = f.pointer("%weights", first.weights)
+        return loop.sum_up(f, begins, weights, f"@{self.table_name}")
 
     def _go_on(
         self,
@@ -57,5 +55,10 @@ class WideTile(Tile):
 
     @property
     def _table_numbers(self) -> list[int]:
-        pairs = zip(self.parts, self._doubles, strict=True)
-        return [n for part, doubles in pairs for n in (part.x, part.weights, doubles)]
+        start, end = WideLoop(self.chunk).reach
+        following = [*self.parts[1:], self.parts[0]]
+        found = []
+        for part, after in zip(self.parts, following, strict=True):
+            to_do = END if part is self.parts[-1] else DOUBLE * (after.shift < part.shift)
+            found += [after.x - part.x + start - end, after.weights - part.weights, to_do]
+        return found
