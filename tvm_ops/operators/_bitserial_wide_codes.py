@@ -8,6 +8,7 @@ T < bound 0, which `bit` chooses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle
 
 from tvm_ops.operators._bitserial_chunk import VECTORS
@@ -19,6 +20,8 @@ SCRATCH = tuple(f"x{i}" for i in range(8, 16))
 _SUMS = "<8 x i16>"
 _MODIFIES = ("subhn2", "sri", "bit")
 _LATENCY = {"sri": 4}  # cycles; 3 of all others
+
+Place = tuple[int, int]  # of a word: plane, pixel
 
 
 class Codes:
@@ -32,15 +35,13 @@ class Codes:
         self.pixels, self.y_step, self.plane_step = pixels, y_step, plane_step
         self._code: list[Instruction] = []
         used = VECTORS * pixels
-        self._bounds, self._flips, self._y = (f"${used + i}" for i in range(3))
+        self._bounds, flips, self._y = (f"${used + i}" for i in range(3))
         self._free = list(range(used, REGISTERS))
         self._scratch = cycle(SCRATCH)
-        planes = self._planes()
-        flips = self._free.pop()
-        text = f"ld1r {{v{flips}.4s}}, [{self._flips}]"
-        self._code.append(Instruction(text, (), (f"v{flips}",), 4, 1, memory=True))
-        for group in self._groups():
-            self._store(group, [planes[plane][pair] for plane, pair in group], flips)
+        self._flips = self._free.pop()
+        text = f"ld1r {{v{self._flips}.4s}}, [{flips}]"
+        self._code.append(Instruction(text, (), (f"v{self._flips}",), 4, 1, memory=True))
+        self._all()
         self.lines, self.cycles = in_order(self._code)
 
     def call(self, f: Function, sums: list[str], pointers: list[str]) -> None:
@@ -53,70 +54,117 @@ class Codes:
         operands = [("ptr", p) for p in pointers] + [(_SUMS, value) for value in sums]
         f.assembly(self.lines, ",".join([*outs, *ins, *taken]), _SUMS, count, operands)
 
-    @property
-    def _pairs(self) -> list[range]:
-        """Pixels whose bytes share a vector."""
-        return [range(p, min(p + 2, self.pixels)) for p in range(0, self.pixels, 2)]
+    def _all(self) -> None:
+        """Signs of all vectors, one below the other in a byte's upper half, then words.
 
-    def _planes(self) -> list[list[int]]:
-        """For both planes the registers of the pairs' bits, the upper four of each byte."""
-        bounds = [self._free.pop(0) for _ in range(2 * LEVELS)]
-        self._load_bounds(0, bounds)
-        found = [self._signs(0, pair, bounds) for pair in self._pairs]
-        for v in range(1, VECTORS):
-            self._load_bounds(v, bounds)
-            for pair, registers in zip(self._pairs, found, strict=True):
-                signs = self._signs(v, pair, bounds)
-                for to, sign in zip(registers, signs, strict=True):
-                    self._add("sri", to, f"v{to}.16b, v{sign}.16b, #{v}", sign)
-                self._free += signs
-        for lower, upper, above in found:
-            self._add("bit", lower, f"v{lower}.16b, v{above}.16b, v{upper}.16b", above, upper)
-        self._free += bounds + [above for _, _, above in found]
-        return [[lower for lower, _, _ in found], [upper for _, upper, _ in found]]
+        What is done is stored while other signs are not: a cycle stores one word.
+        """
+        pairs = [range(p, p + 2) for p in range(0, self.pixels - 1, 2)]
+        single = [self.pixels - 1] if self.pixels % 2 else []
+        self._all_bounds = [self._free.pop(0) for _ in range(2 * LEVELS)]
+        bits = {p.start: [0] * LEVELS for p in pairs}
+        alone: list[int] = []
+        for v in range(VECTORS):
+            self._load_bounds(v)
+            # The last vector's upper bits first.
+            passes = [(0, 1, 2)] if v + 1 < VECTORS else [(1,), (0, 2)]
+            for levels in passes:
+                for pair in pairs:
+                    self._add_pair(v, pair, levels, bits[pair.start])
+                if v + 1 == VECTORS:
+                    self._store_pairs(levels, pairs, bits)
+            for pixel in single:
+                alone = self._add_single(v, pixel, alone)
+        for pixel in single:
+            self._store_single(pixel, alone)
 
-    def _load_bounds(self, v: int, registers: list[int]) -> None:
-        """In halves of the datapath, one of them through an integer register."""
+    def _add_pair(self, v: int, pair: range, levels: Sequence[int], bits: list[int]) -> None:
+        """Signs of two pixels below those of the vectors before; ``bits`` are their registers."""
+        sums = [VECTORS * p + v for p in pair]
+        for level in levels:
+            # The last one takes the place of the sums.
+            to = sums[0] if level == LEVELS - 1 else self._free.pop(0)
+            for name, lanes, value in zip(("subhn", "subhn2"), ("8b", "16b"), sums, strict=True):
+                self._subtract(name, to, lanes, value, v, level)
+            bits[level] = self._below(v, bits[level], to)
+        if LEVELS - 1 in levels:
+            self._free.append(sums[1])
+
+    def _add_single(self, v: int, pixel: int, bits: list[int]) -> list[int]:
+        """The same for one pixel: levels 0 and 1 are halves of a register, level 2 of another."""
+        value = VECTORS * pixel + v
+        both = self._free.pop(0)
+        self._subtract("subhn", both, "8b", value, v, 0)
+        self._subtract("subhn2", both, "16b", value, v, 1)
+        self._subtract("subhn", value, "8b", value, v, 2)
+        found = [both, value]
+        return [self._below(v, a, b) for a, b in zip(bits or found, found, strict=True)]
+
+    def _subtract(self, name: str, to: int, lanes: str, value: int, v: int, level: int) -> None:
+        bound = self._all_bounds[v % 2 * LEVELS + level]
+        self._add(name, to, f"v{to}.{lanes}, v{value}.8h, v{bound}.8h", value, bound)
+
+    def _below(self, v: int, bits: int, signs: int) -> int:
+        """The register of both."""
+        if v == 0:
+            return signs
+        self._add("sri", bits, f"v{bits}.16b, v{signs}.16b, #{v}", signs)
+        self._free.append(signs)
+        return bits
+
+    def _load_bounds(self, v: int) -> None:
+        """In halves of the datapath, one of them through an integer register.
+
+        The first ones, that all wait for, at once: 2 cycles, but there 3 earlier.
+        """
         for level in range(LEVELS):
-            to, at = registers[v % 2 * LEVELS + level], 16 * (VECTORS * level + v)
+            to, at = self._all_bounds[v % 2 * LEVELS + level], 16 * (VECTORS * level + v)
             half, name = next(self._scratch), f"v{to}"
             low, high = (f"[{self._bounds}, #{at + start}]" for start in (0, 8))
+            if v == 0:
+                text = f"ldr q{to}, {low}"
+                self._code.append(Instruction(text, (), (name,), 5, 1, memory=True, cycles=2))
+                continue
             self._code += [
                 Instruction(f"ldr d{to}, {low}", (), (name,), 4, 1, memory=True),
                 Instruction(f"ldr {half}, {high}", (), (half,), 3, 0, memory=True),
                 Instruction(f"ins {name}.d[1], {half}", (half, name), (name,), 3, 1),
             ]
 
-    def _signs(self, v: int, pair: range, bounds: list[int]) -> list[int]:
-        """Registers with the upper bytes of T - bound of a pair, for each level."""
-        sums = [VECTORS * p + v for p in pair]
-        found = [self._free.pop(0), self._free.pop(0), sums[0]]
-        for name, lanes, value in zip(("subhn", "subhn2"), ("8b", "16b"), sums, strict=False):
-            for level, to in enumerate(found):
-                bound = bounds[v % 2 * LEVELS + level]
-                self._add(name, to, f"v{to}.{lanes}, v{value}.8h, v{bound}.8h", value, bound)
-        self._free += sums[1:]
-        return found
+    def _store_pairs(
+        self, levels: Sequence[int], pairs: list[range], bits: dict[int, list[int]]
+    ) -> None:
+        """After level 1 the upper bits, where two pairs have them; then all others."""
+        if levels == (1,):
+            planes = [1] if len(pairs) == 2 else []
+        else:
+            planes = [0] if len(pairs) == 2 else [1, 0]
+            for lower, upper, above in bits.values():
+                self._add("bit", lower, f"v{lower}.16b, v{above}.16b, v{upper}.16b", above, upper)
+        words = [(plane, p) for plane in planes for p in pairs]
+        if words:
+            registers = [bits[pair.start][plane] for plane, pair in words]
+            self._store([(plane, pixel) for plane, pair in words for pixel in pair], registers)
 
-    def _groups(self) -> list[list[tuple[int, int]]]:
-        """(plane, pair) by two: of one plane, what is left of both together."""
-        pairs = range(len(self._pairs))
-        both = len(pairs) // 2 * 2
-        groups = [[(plane, i), (plane, i + 1)] for plane in (1, 0) for i in pairs[:both:2]]
-        return groups + [[(1, i), (0, i)] for i in pairs[both:]]
+    def _store_single(self, pixel: int, bits: list[int]) -> None:
+        both, above = bits
+        upper = self._free.pop(0)
+        self._add("ext", upper, f"v{upper}.16b, v{both}.16b, v{both}.16b, #8", both)
+        self._add("bit", both, f"v{both}.16b, v{above}.16b, v{upper}.16b", above, upper)
+        self._store([(1, pixel), (1, -1), (0, pixel)], [upper, both])
 
-    def _store(self, group: list[tuple[int, int]], registers: list[int], flips: int) -> None:
-        """The words of two pairs: neighbours' bits together."""
+    def _store(self, words: list[Place], registers: list[int]) -> None:
+        """Words of two registers, in which neighbours' bits are joined; no pixel is below 0."""
         a, b = registers
         even, odd = self._free.pop(0), self._free.pop(0)
         self._add("uzp1", even, f"v{even}.16b, v{a}.16b, v{b}.16b", a, b)
         self._add("uzp2", odd, f"v{odd}.16b, v{a}.16b, v{b}.16b", a, b)
         self._add("sri", even, f"v{even}.16b, v{odd}.16b, #4", odd)
-        self._add("eor", even, f"v{even}.16b, v{even}.16b, v{flips}.16b", even, flips)
-        for i, (plane, pair) in enumerate(group):
-            for j, pixel in enumerate(self._pairs[pair]):
+        self._add("eor", even, f"v{even}.16b, v{even}.16b, v{self._flips}.16b", even, self._flips)
+        for lane, (plane, pixel) in enumerate(words):
+            if pixel >= 0:
                 place = self._address(pixel * self.y_step + plane * self.plane_step)
-                text = f"st1 {{v{even}.s}}[{2 * i + j}], [{place}]"
+                text = f"st1 {{v{even}.s}}[{lane}], [{place}]"
                 self._code.append(Instruction(text, (place, f"v{even}"), (), 1, 0, memory=True))
 
     def _address(self, at: int) -> str:

@@ -26,10 +26,15 @@ _SUMS = "<8 x i16>"
 
 
 class WideLoop(Assembly):
-    """Operands: sums, then pointers of x, which it moves on, then weights and the table."""
+    """Operands: sums, then pointers of x, which it moves on, then weights, the table, ``kept``.
 
-    def __init__(self, chunk: Chunk) -> None:
+    ``keeps``: there is a pointer to what the next tile begins with, and what is here is to stay in
+    the L1: each chunk reads it (256 channels at 14x14, 2 bits: 13 cycles of each tile).
+    """
+
+    def __init__(self, chunk: Chunk, keeps: bool = False) -> None:
         super().__init__(chunk, in_order=True)
+        self.keeps = keeps
         self.registers = WideRegisters(chunk, wraps=True)
 
     @property
@@ -42,16 +47,16 @@ class WideLoop(Assembly):
         offsets = self._sequence(0)
         return offsets[0], offsets[-1]
 
-    def sum_up(self, f: Function, pointers: list[str], weights: str, table: str) -> list[str]:
+    def sum_up(self, f: Function, pointers: list[str], others: list[str]) -> list[str]:
         """The sums; ``pointers`` are to the first words of the first chunk."""
         sums, count = self.registers.sums, self.chunk.pointers
         outs = [f"=&{{v{i}}}" for i in sums] + ["=&r"] * count
-        ins = [*(str(len(sums) + i) for i in range(count)), "r", "r"]
+        ins = [*(str(len(sums) + i) for i in range(count)), *["r"] * len(others)]
         free = [f"v{i}" for i in range(self.registers.count) if i not in sums]
         free += [*SKIPS, *HALVES, WEIGHTS, NEXT_WEIGHTS, TABLE, "x" + TODO[1:], "memory", "cc"]
         constraints = ",".join([*outs, *ins, *(f"~{{{name}}}" for name in free)])
         kinds = ", ".join([_SUMS] * len(sums) + ["ptr"] * count)
-        given = ", ".join(f"ptr {p}" for p in [*pointers, weights, table])
+        given = ", ".join(f"ptr {p}" for p in [*pointers, *others])
         text = "\\0A".join(self.lines())
         found = f.value(
             f'call {{{kinds}}} asm sideeffect "{text}", "{constraints}"({given}) noduplicate'
@@ -80,6 +85,7 @@ class WideLoop(Assembly):
             f"ldr {TODO}, [{TABLE}, #8]",
             f"add {TABLE}, {TABLE}, #{4 * COLUMNS}",
             f"add {NEXT_WEIGHTS}, {NEXT_WEIGHTS}, {WEIGHTS}",
+            *([f"ldr wzr, [{self.pointer(2 * self.chunk.pointers + 2)}]"] if self.keeps else []),
         ]
 
     def _body(self, continues: bool) -> list[str]:

@@ -28,11 +28,12 @@ class WideTile(Tile):
         return sums
 
     def _in_loop(self, f: Function, pointers: list[str]) -> list[str]:
-        loop = WideLoop(self.chunk)
+        keeps = self.pixel_step is None
+        loop = WideLoop(self.chunk, keeps)
         first = self.parts[0]
         begins = [f.pointer(pointer, first.x + loop.reach[0]) for pointer in pointers]
-        weights = f.pointer("%weights", first.weights)
-        return loop.sum_up(f, begins, weights, f"@{self.table_name}")
+        others = [f.pointer("%weights", first.weights), f"@{self.table_name}"]
+        return loop.sum_up(f, begins, [*others, *(["%table"] if keeps else [])])
 
     def _go_on(
         self,

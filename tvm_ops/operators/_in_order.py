@@ -19,7 +19,7 @@ class Instruction:
     """``text`` with the registers that it ``reads`` and ``writes``, by any names.
 
     ``latency`` in cycles; ``halves`` of the vector datapath that it takes; ``memory``: whether it
-    loads or stores.
+    loads or stores; ``cycles`` that it takes alone, if they are more than one.
     """
 
     text: str
@@ -28,6 +28,7 @@ class Instruction:
     latency: int = 3
     halves: int = 2
     memory: bool = False
+    cycles: int = 1
 
 
 def in_order(instructions: Sequence[Instruction]) -> tuple[list[str], int]:
@@ -37,7 +38,7 @@ def in_order(instructions: Sequence[Instruction]) -> tuple[list[str], int]:
     """
     before = _dependences(instructions)
     heights = _heights(instructions, before)
-    waiting = sorted(range(len(instructions)), key=lambda i: 2 * i - 3 * heights[i])
+    waiting = sorted(range(len(instructions)), key=lambda i: i - 5 * heights[i])
     issued: dict[int, int] = {}
     texts: list[str] = []
     cycle = 0
@@ -46,11 +47,14 @@ def in_order(instructions: Sequence[Instruction]) -> tuple[list[str], int]:
         for i in list(waiting):
             one = instructions[i]
             is_ready = all(j in issued and issued[j] + d <= cycle for j, d in before[i].items())
-            if is_ready and slots and one.halves <= halves and one.memory <= memory:
+            free = slots == SLOTS if one.cycles > 1 else slots
+            if is_ready and free and one.halves <= halves and one.memory <= memory:
                 slots, halves, memory = slots - 1, halves - one.halves, memory - one.memory
                 issued[i] = cycle
                 texts.append(one.text)
                 waiting.remove(i)
+                if one.cycles > 1:
+                    slots, cycle = 0, cycle + one.cycles - 1
         cycle += 1
     return texts, cycle
 
