@@ -102,14 +102,16 @@ def likely(w: Any, target: Any) -> list[Knobs]:
     sketch = next(iter(sketches))
     options = sketches[sketch]
     fixed: dict[str, Any] = {"sketch": sketch, "runs": options["runs"][-1]}
-    names = ("in_order", "isa", "k_bits")
-    fixed |= {name: options[name][0] for name in names if name in options}
-    pixels = sorted(options["pixels"], key=lambda p: _cost(w, target, p))
+    fixed |= {name: options[name][0] for name in ("in_order", "isa") if name in options}
+    widths = options.get("k_bits", [64])
+    tiles = [(p, k) for p in options["pixels"] for k in widths]
+    tiles.sort(key=lambda tile: _cost(w, target, *tile))
     found = []
     for x in ["direct", "padded"] if _is_small(w) else ["padded", "direct"]:
         for duplicated in [True, False] if target.core in _DUPLICATES else [False]:
-            for p in pixels[:3]:
+            for p, k in tiles[:3]:
                 knobs = fixed | {"pixels": p, "x": x, "duplicated": duplicated}
+                knobs |= {"k_bits": k} if "k_bits" in options else {}
                 block = _block(w, target, p * knobs["runs"], 2 if duplicated else 1)
                 choices = [{"block": block}, {"block": 0}, {"block": 0, "runs": 1}]
                 legals = [knobs | c for c in choices if x in options["x"]]
@@ -136,22 +138,27 @@ def _is_small(w: Any) -> bool:
     return bool(w.co <= 64 * w.kernel[0] * w.kernel[1])
 
 
-def _cost(w: Any, target: Any, pixels: int) -> float:
-    """Cycles of an output pixel's 8 channels, but for a factor.
+def _cost(w: Any, target: Any, pixels: int, k_bits: int) -> float:
+    """Cycles of a group.
 
     Three instructions for 4 accumulators a step; in order the loads' halves take (8 + P) / 2
-    cycles. 7 to add up a pixel's sums, and to start a chunk and a tile 15 and 25 cycles.
+    cycles. 7 to add up a pixel's sums, and to start a chunk and a tile 15 and 25 cycles. Tiles of
+    32 channels: 6 between chunks, 12 for a pixel's end (one bit; two 24), 40 for a tile.
     """
-    rows, words = w.cut
+    rows, words = w.cut_to(_WIDE_STEPS) if k_bits == 16 else w.cut
     steps = rows * w.kernel[1] * words
     chunks = w.kernel[0] // rows * -(-w.group_words // words) * w.a_bits * w.w_bits
     size = w.out_h * w.out_w
     tiles = -(-size // pixels)
     in_order = target.core == "cortex-a53"
     step = 12 * pixels + ((8 + pixels) / 2 if in_order else 0)
+    channels = w.co // w.groups
+    if k_bits == 16:
+        end = 40 + 12 * pixels * max(1, w.out_bits)
+        return float(-(-channels // 32) * tiles * (chunks * (4 * steps * step + 6) + end))
     rate = 1 if in_order else 0.5
     chunk = rate * (steps * step + 7 * pixels) + 15
-    return float(tiles * (chunks * chunk + 25 + 4 * pixels))
+    return float(-(-channels // 8) * tiles * (chunks * chunk + 25 + 4 * pixels))
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:

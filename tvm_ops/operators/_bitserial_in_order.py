@@ -74,7 +74,7 @@ class InOrder:
         """One cycle."""
         operation = self.operations[self.position]
         is_ready = self._is_ready(operation)
-        memory = self.memory[0] if self.memory else None
+        memory = self.memory[0] if self.memory and not self._comes_later(self.memory[0]) else None
         insert = next((h for h in self.inserts if self._insertable(h)), None)
         urgent = any(h and self._distance(h.load) < 6 for h in (memory, insert))
         if self.first and not is_ready:
@@ -91,6 +91,10 @@ class InOrder:
         else:
             self._load_integer()
         self.cycle += 1
+
+    def _comes_later(self, half: Half) -> bool:
+        """Whether the pointer that it moves on has words for the first step before."""
+        return bool(self.first) and self.assembly.chunk.shared and not half.load.weights
 
     def _finish(self) -> None:
         """One cycle after all operations, for loads that others are to find done."""

@@ -28,28 +28,31 @@ class Codes:
     """``lines`` for sums in v(4 pixel + vector), and the ``cycles`` that they take.
 
     ``y_step`` and ``plane_step`` as a ``Glue``'s. Operands: sums, then pointers of bounds, flips,
-    and the first pixel's y.
+    and the first pixel's y. ``given``: registers that have the first level's bounds; in operands
+    they come after the sums.
     """
 
-    def __init__(self, pixels: int, y_step: int, plane_step: int) -> None:
+    def __init__(
+        self, pixels: int, y_step: int, plane_step: int, given: Sequence[int] = ()
+    ) -> None:
         self.pixels, self.y_step, self.plane_step = pixels, y_step, plane_step
+        self._given = list(given)
         self._code: list[Instruction] = []
         used = VECTORS * pixels
-        self._bounds, flips, self._y = (f"${used + i}" for i in range(3))
-        self._free = list(range(used, REGISTERS))
+        self._bounds, self._flips_at, self._y = (f"${used + len(given) + i}" for i in range(3))
+        self._free = [i for i in range(used, REGISTERS) if i not in given]
         self._scratch = cycle(SCRATCH)
-        self._flips = self._free.pop()
-        text = f"ld1r {{v{self._flips}.4s}}, [{flips}]"
-        self._code.append(Instruction(text, (), (f"v{self._flips}",), 4, 1, memory=True))
+        self._flips = 0
         self._all()
         self.lines, self.cycles = in_order(self._code)
 
     def call(self, f: Function, sums: list[str], pointers: list[str]) -> None:
-        """Stores the codes of these sums."""
-        count = len(sums)
-        taken = [f"~{{v{i}}}" for i in range(count, REGISTERS)]
+        """Stores the codes of these sums, behind which are the given bounds."""
+        registers = [*range(VECTORS * self.pixels), *self._given]
+        count = len(registers)
+        taken = [f"~{{v{i}}}" for i in range(REGISTERS) if i not in registers]
         taken += [f"~{{{register}}}" for register in (*SCRATCH, "memory")]
-        outs = [f"=&{{v{i}}}" for i in range(count)]
+        outs = [f"=&{{v{i}}}" for i in registers]
         ins = ["r"] * len(pointers) + [str(i) for i in range(count)]
         operands = [("ptr", p) for p in pointers] + [(_SUMS, value) for value in sums]
         f.assembly(self.lines, ",".join([*outs, *ins, *taken]), _SUMS, count, operands)
@@ -61,11 +64,15 @@ class Codes:
         """
         pairs = [range(p, p + 2) for p in range(0, self.pixels - 1, 2)]
         single = [self.pixels - 1] if self.pixels % 2 else []
-        self._all_bounds = [self._free.pop(0) for _ in range(2 * LEVELS)]
+        loaded = [level for level in range(LEVELS) if level or not self._given]
+        turns = [[self._free.pop(0) for _ in loaded] for _ in range(2)]
+        self._all_bounds = [dict(zip(loaded, turns[v % 2], strict=True)) for v in range(VECTORS)]
+        for v, register in enumerate(self._given):
+            self._all_bounds[v][0] = register
         bits = {p.start: [0] * LEVELS for p in pairs}
         alone: list[int] = []
         for v in range(VECTORS):
-            self._load_bounds(v)
+            self._load_bounds(v, loaded)
             # The last vector's upper bits first.
             passes = [(0, 1, 2)] if v + 1 < VECTORS else [(1,), (0, 2)]
             for levels in passes:
@@ -75,6 +82,7 @@ class Codes:
                     self._store_pairs(levels, pairs, bits)
             for pixel in single:
                 alone = self._add_single(v, pixel, alone)
+            self._free += self._given[v : v + 1]
         for pixel in single:
             self._store_single(pixel, alone)
 
@@ -101,7 +109,7 @@ class Codes:
         return [self._below(v, a, b) for a, b in zip(bits or found, found, strict=True)]
 
     def _subtract(self, name: str, to: int, lanes: str, value: int, v: int, level: int) -> None:
-        bound = self._all_bounds[v % 2 * LEVELS + level]
+        bound = self._all_bounds[v][level]
         self._add(name, to, f"v{to}.{lanes}, v{value}.8h, v{bound}.8h", value, bound)
 
     def _below(self, v: int, bits: int, signs: int) -> int:
@@ -112,23 +120,25 @@ class Codes:
         self._free.append(signs)
         return bits
 
-    def _load_bounds(self, v: int) -> None:
-        """In halves of the datapath, one of them through an integer register.
+    def _load_bounds(self, v: int, levels: Sequence[int]) -> None:
+        """In halves of the datapath through integer registers, of which two share a cycle.
 
         The first ones, that all wait for, at once: 2 cycles, but there 3 earlier.
         """
-        for level in range(LEVELS):
-            to, at = self._all_bounds[v % 2 * LEVELS + level], 16 * (VECTORS * level + v)
-            half, name = next(self._scratch), f"v{to}"
+        for level in levels:
+            to, at = self._all_bounds[v][level], 16 * (VECTORS * level + v)
+            name = f"v{to}"
             low, high = (f"[{self._bounds}, #{at + start}]" for start in (0, 8))
-            if v == 0:
+            if v == 0 and not self._given:
                 text = f"ldr q{to}, {low}"
                 self._code.append(Instruction(text, (), (name,), 5, 1, memory=True, cycles=2))
                 continue
+            a, b = next(self._scratch), next(self._scratch)
             self._code += [
-                Instruction(f"ldr d{to}, {low}", (), (name,), 4, 1, memory=True),
-                Instruction(f"ldr {half}, {high}", (), (half,), 3, 0, memory=True),
-                Instruction(f"ins {name}.d[1], {half}", (half, name), (name,), 3, 1),
+                Instruction(f"ldr {a}, {low}", (), (a,), 3, 0, memory=True),
+                Instruction(f"ldr {b}, {high}", (), (b,), 3, 0, memory=True),
+                Instruction(f"fmov d{to}, {a}", (a,), (name,), 3, 1),
+                Instruction(f"ins {name}.d[1], {b}", (b, name), (name,), 3, 1),
             ]
 
     def _store_pairs(
@@ -156,6 +166,10 @@ class Codes:
     def _store(self, words: list[Place], registers: list[int]) -> None:
         """Words of two registers, in which neighbours' bits are joined; no pixel is below 0."""
         a, b = registers
+        if not self._flips:
+            self._flips = self._free.pop(0)
+            text, name = f"ld1r {{v{self._flips}.4s}}, [{self._flips_at}]", f"v{self._flips}"
+            self._code.append(Instruction(text, (), (name,), 4, 1, memory=True))
         even, odd = self._free.pop(0), self._free.pop(0)
         self._add("uzp1", even, f"v{even}.16b, v{a}.16b, v{b}.16b", a, b)
         self._add("uzp2", odd, f"v{odd}.16b, v{a}.16b, v{b}.16b", a, b)

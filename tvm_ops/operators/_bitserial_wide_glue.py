@@ -38,17 +38,31 @@ class WideGlue(Glue):
     signed: bool = False
 
     def finish(self, f: Function, sums: Sequence[str], classes: Sequence[str]) -> None:
-        """As ``Glue.finish``; each pixel has four vectors of sums."""
+        """As ``Glue.finish``; each pixel has four vectors of sums.
+
+        With ``is_assembly`` the first level's bounds may be behind them.
+        """
+        count = VECTORS * len(classes)
+        sums, given = sums[:count], sums[count:]
         first = f.pointer("%y", "%byte")
         if self.corrected:
             found = [v for place in classes for v in self._vectors(f, "%corrections", place)]
             pairs = zip(sums, found, strict=True)
             sums = [f.value(f"sub {_SUMS} {a}, {b}") for a, b in pairs]
         pixels = [list(sums[p : p + VECTORS]) for p in range(0, len(sums), VECTORS)]
-        if self.out_bits:
+        if self.is_assembly:
+            registers = range(count, count + len(given))
+            codes = Codes(len(pixels), self.y_step, self.plane_step, registers)
+            codes.call(f, [*sums, *given], ["%bounds", "%flips", first])
+        elif self.out_bits:
             self._finish_bits(f, pixels, first)
         else:
             self._finish_sums(f, pixels, first)
+
+    @property
+    def is_assembly(self) -> bool:
+        """Whether ``Codes`` finish."""
+        return self.signed and (self.out_bits, self.lanes, self.zeros) == (2, CHANNELS, 0)
 
     def _vectors(self, f: Function, base: str, place: int | str, kind: str = _SUMS) -> list[str]:
         """32 numbers from so many bytes behind a pointer on."""
@@ -72,11 +86,6 @@ class WideGlue(Glue):
 
     def _finish_bits(self, f: Function, pixels: list[list[str]], first: str) -> None:
         """Words of 32 bits; one of each plane and pixel."""
-        if self.signed and (self.out_bits, self.lanes, self.zeros) == (2, CHANNELS, 0):
-            sums = [value for vectors in pixels for value in vectors]
-            codes = Codes(len(pixels), self.y_step, self.plane_step)
-            codes.call(f, sums, ["%bounds", "%flips", first])
-            return
         size = 2 * CHANNELS
         levels = range(2**self.out_bits - 1)
         bounds = [self._vectors(f, "%bounds", level * size) for level in levels]

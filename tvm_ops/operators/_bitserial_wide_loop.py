@@ -10,10 +10,9 @@ of its first step that has nothing to add to.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tvm_ops.operators._bitserial_asm import HALVES, SKIPS, Assembly
-from tvm_ops.operators._bitserial_chunk import Chunk, Load, Operation
+from tvm_ops.operators._bitserial_chunk import VECTORS, Chunk, Load
 from tvm_ops.operators._bitserial_in_order import InOrder
 from tvm_ops.operators._bitserial_wide import WideRegisters
 from tvm_ops.operators._llvm_function import Function
@@ -21,20 +20,22 @@ from tvm_ops.operators._neon_registers import constant
 
 TO_NEXT, WEIGHTS, NEXT_WEIGHTS, TABLE, TODO = "x7", "x19", "x20", "x21", "w22"
 DOUBLE, END = 1, 2  # what to do after a chunk, bits of a table's third column
-COLUMNS = 3
+COLUMNS, LINE = 3, 64
 _SUMS = "<8 x i16>"
 
 
 class WideLoop(Assembly):
-    """Operands: sums, then pointers of x, which it moves on, then weights, the table, ``kept``.
+    """Operands: sums, pointers of x, which it moves on, then weights, the table, others.
 
     ``keeps``: there is a pointer to what the next tile begins with, and what is here is to stay in
     the L1: each chunk reads it (256 channels at 14x14, 2 bits: 13 cycles of each tile).
+    ``ends``: there is a pointer to 64 bytes, with which the registers of the first weights end, as
+    what the last chunk loads for a next one; they are behind the sums.
     """
 
-    def __init__(self, chunk: Chunk, keeps: bool = False) -> None:
+    def __init__(self, chunk: Chunk, keeps: bool = False, ends: bool = False) -> None:
         super().__init__(chunk, in_order=True)
-        self.keeps = keeps
+        self.keeps, self.ends = keeps, ends
         self.registers = WideRegisters(chunk, wraps=True)
 
     @property
@@ -49,7 +50,7 @@ class WideLoop(Assembly):
 
     def sum_up(self, f: Function, pointers: list[str], others: list[str]) -> list[str]:
         """The sums; ``pointers`` are to the first words of the first chunk."""
-        sums, count = self.registers.sums, self.chunk.pointers
+        sums, count = self._results, self.chunk.pointers
         outs = [f"=&{{v{i}}}" for i in sums] + ["=&r"] * count
         ins = [*(str(len(sums) + i) for i in range(count)), *["r"] * len(others)]
         free = [f"v{i}" for i in range(self.registers.count) if i not in sums]
@@ -70,7 +71,10 @@ class WideLoop(Assembly):
         table = self.pointer(2 * self.chunk.pointers + 1)
         lines = [f"mov {WEIGHTS}, {self.pointer(2 * self.chunk.pointers)}", f"mov {TABLE}, {table}"]
         for register, move in zip(SKIPS, self._skips, strict=False):
-            lines += [*constant(register, abs(move)), *([f"neg {register}, {register}"] * (move < 0))]
+            lines += [
+                *constant(register, abs(move)),
+                *([f"neg {register}, {register}"] * (move < 0)),
+            ]
         lines += map(self.whole, self.registers.first_loads)
         doubled = [f"add v{i}.8h, v{i}.8h, v{i}.8h" for i in self.registers.sums]
         lines += [*first[:joins], "b 3f", "1:", f"tbz {TODO}, #0, 2f", *doubled, "2:"]
@@ -78,14 +82,28 @@ class WideLoop(Assembly):
                 f"mov {WEIGHTS}, {NEXT_WEIGHTS}", f"tbz {TODO}, #1, 1b"]  # fmt: skip
 
     @property
+    def _results(self) -> list[int]:
+        first = [self.registers.weights(0, v) for v in range(VECTORS)] if self.ends else []
+        return [*self.registers.sums, *first]
+
+    def pointer(self, number: int) -> str:
+        return f"${len(self._results) + number}"
+
+    @property
     def _turn_page(self) -> list[str]:
         """Reads a row of the table."""
+        other = 2 * self.chunk.pointers + 2
+        kept = [f"ldr wzr, [{self.pointer(other)}]"] if self.keeps else []
+        end = self.pointer(other + self.keeps)
+        kept += [f"ldr wzr, [{end}, #{LINE * i}]" for i in range(1, 3)] if self.ends else []
+        select = f"csel {NEXT_WEIGHTS}, {end}, {NEXT_WEIGHTS}, ne"
         return [
             f"ldpsw {TO_NEXT}, {NEXT_WEIGHTS}, [{TABLE}]",
             f"ldr {TODO}, [{TABLE}, #8]",
             f"add {TABLE}, {TABLE}, #{4 * COLUMNS}",
             f"add {NEXT_WEIGHTS}, {NEXT_WEIGHTS}, {WEIGHTS}",
-            *([f"ldr wzr, [{self.pointer(2 * self.chunk.pointers + 2)}]"] if self.keeps else []),
+            *kept,
+            *([f"tst {TODO}, #{END}", select] if self.ends else []),
         ]
 
     def _body(self, continues: bool) -> list[str]:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from tvm_ops.operators._bitserial_asm import Assembly, Given
 from tvm_ops.operators._bitserial_tile import MAX_UNROLLED, Tile
+from tvm_ops.operators._bitserial_wide_glue import WideGlue
 from tvm_ops.operators._bitserial_wide_loop import DOUBLE, END, WideLoop
 from tvm_ops.operators._llvm_function import Function
 
@@ -29,11 +30,13 @@ class WideTile(Tile):
 
     def _in_loop(self, f: Function, pointers: list[str]) -> list[str]:
         keeps = self.pixel_step is None
-        loop = WideLoop(self.chunk, keeps)
+        ends = isinstance(self.glue, WideGlue) and self.glue.is_assembly
+        loop = WideLoop(self.chunk, keeps, ends)
         first = self.parts[0]
         begins = [f.pointer(pointer, first.x + loop.reach[0]) for pointer in pointers]
         others = [f.pointer("%weights", first.weights), f"@{self.table_name}"]
-        return loop.sum_up(f, begins, [*others, *(["%table"] if keeps else [])])
+        others += (["%table"] if keeps else []) + (["%bounds"] if ends else [])
+        return loop.sum_up(f, begins, others)
 
     def _go_on(
         self,

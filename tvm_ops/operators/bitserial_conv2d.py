@@ -50,6 +50,7 @@ WORKLOADS = [
     # Groups: of whole tiles; of fewer channels. A kernel too wide for tiles.
     Workload(1, 64, 6, 5, 48, groups=2, a_bits=2, out_bits=2, word="u32"),
     Workload(1, 96, 5, 6, 15, groups=3, polarity="bipolar0"),
+    Workload(1, 128, 4, 5, 128, groups=2, polarity="bipolar0", out_bits=2),
     Workload(1, 64, 3, 40, 5, (1, 33), (1, 1), (0, 1), w_bits=2),
 ]
 
