@@ -41,7 +41,8 @@ def in_order(instructions: Sequence[Instruction]) -> tuple[list[str], int]:
     heights = _heights(instructions, before)
     found = []
     for weight in WEIGHTS:
-        first = sorted(range(len(heights)), key=lambda i, w=weight: i - w * heights[i])
+        places = [i - weight * height for i, height in enumerate(heights)]
+        first = sorted(range(len(heights)), key=places.__getitem__)
         found.append(_issue(instructions, before, first))
     return min(found, key=lambda order: order[1])
 
