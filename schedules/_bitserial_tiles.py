@@ -107,7 +107,7 @@ def likely(w: Any, target: Any) -> list[Knobs]:
     tiles = [(p, k) for p in options["pixels"] for k in widths]
     tiles.sort(key=lambda tile: _cost(w, target, *tile))
     found = []
-    for x in ["direct", "padded"] if _is_small(w) else ["padded", "direct"]:
+    for x in ["direct", "padded"] if _is_small(w, target) else ["padded", "direct"]:
         for duplicated in [True, False] if target.core in _DUPLICATES else [False]:
             for p, k in tiles[:3]:
                 knobs = fixed | {"pixels": p, "x": x, "duplicated": duplicated}
@@ -133,9 +133,13 @@ def _block(w: Any, target: Any, pixels: int, times: int) -> int:
     return max((b for b in dividing if row * rows(b) <= room), default=0)
 
 
-def _is_small(w: Any) -> bool:
-    """Whether so few output channels share a copy that it costs more than it saves."""
-    return bool(w.co <= 64 * w.kernel[0] * w.kernel[1])
+def _is_small(w: Any, target: Any) -> bool:
+    """Whether so few output channels share a copy that it costs more than it saves.
+
+    Not on the A76: with 1x1 and 64 to 512 channels it is up to 7 % faster with the copy.
+    """
+    few = w.co <= 64 * w.kernel[0] * w.kernel[1]
+    return bool(few and target.core != "cortex-a76")
 
 
 def _cost(w: Any, target: Any, pixels: int, k_bits: int) -> float:
