@@ -12,7 +12,6 @@ Knobs = dict[str, Any]
 _MAX_PIXELS = {"aarch64": 5, "armv7": 2, "x86_64": 3}  # of 32, 16 and 16 registers
 _DUPLICATES = ("cortex-a72", "cortex-a76")
 _MAX_OFFSET = 65520  # bytes: the immediate of a 16-byte load
-_WIDE_STEPS = 20  # of 64 positions, in a chunk of tiles of 32 channels
 _MAX_BLOCK = 64  # tiles of pixels
 _PARALLEL_COPY = 16384  # words; fewer are there before threads are
 
@@ -43,7 +42,7 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
         **common,
         "duplicated": [False] if in_order else [True, False],
         "runs": [1] if in_order else [1, 2],
-        "k_bits": [16, 64] if in_order and takes_wide(w) else [64],
+        "k_bits": [16, 64] if in_order and w.wide_cut else [64],
         "in_order": [in_order],
     }
     return {"assembly": assembly, "intrinsics": portable}
@@ -59,15 +58,6 @@ def takes(w: Any) -> bool:
     return w.cut is not None and (w.groups == 1 or w.co // w.groups % 8 == 0)
 
 
-def takes_wide(w: Any) -> bool:
-    """Whether tiles can be of 32 channels: sums in 16 bits, and groups are of whole tiles.
-
-    Without groups the last tile has what is left.
-    """
-    fits = w.largest + 1 < 2**16 and w.cut_to(_WIDE_STEPS) is not None
-    return bool(fits and (w.groups == 1 or w.co // w.groups % 32 == 0))
-
-
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     """Whether x can be read so: in place, by the offsets that an instruction has, in such blocks.
 
@@ -80,7 +70,7 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     if knobs["runs"] > 1 and (knobs["x"] == "im2col" or tiles == 1):
         return False
     if knobs.get("k_bits") == 16:
-        return knobs["x"] != "direct" or bool(w.reads_cut_in_place(w.cut_to(_WIDE_STEPS)))
+        return knobs["x"] != "direct" or bool(w.reads_cut_in_place(w.wide_cut))
     could = knobs["x"] != "direct" and _reach(w, knobs) * 16 <= _MAX_OFFSET
     if not knobs["duplicated"]:
         return not could or target.core not in _DUPLICATES
@@ -149,7 +139,7 @@ def _cost(w: Any, target: Any, pixels: int, k_bits: int) -> float:
     cycles. 7 to add up a pixel's sums, and to start a chunk and a tile 15 and 25 cycles. Tiles of
     32 channels: 6 between chunks, 12 for a pixel's end (one bit; two 24), 40 for a tile.
     """
-    rows, words = w.cut_to(_WIDE_STEPS) if k_bits == 16 else w.cut
+    rows, words = w.wide_cut if k_bits == 16 else w.cut
     steps = rows * w.kernel[1] * words
     chunks = w.kernel[0] // rows * -(-w.group_words // words) * w.a_bits * w.w_bits
     size = w.out_h * w.out_w

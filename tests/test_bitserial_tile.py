@@ -82,7 +82,7 @@ def test_assembly_counts(
         by_plane = of_pixel.reshape(planes, rows * run, 1, 8)
         counts = np.bitwise_count(by_plane ^ weights).sum(axis=(1, 3), dtype=np.int64)
         expected = (counts << np.arange(planes)[::-1, None]).sum(axis=0)
-        found = machine.v[assembly.registers.sums(p)].view(np.uint16)
+        found = machine.v[assembly.registers.sums[p]].view(np.uint16)
         np.testing.assert_array_equal(found, expected)
 
 

@@ -18,6 +18,9 @@ from tvm_ops.operators._key import Pair, check_dtype, pair
 
 POLARITIES = ("bipolar", "bipolar0", "unipolar")
 MAX_STEPS = 31  # of 64 positions, in bytes: 31 * 8 = 248
+WIDE_STEPS = 20  # of tiles of 32 channels: 80 times 69 instructions with 5 pixels, 22 KB
+WIDE_CHANNELS = 32
+MIN_LOOP = 3  # steps, in which a loop in assembly reads where it goes on
 GROUP = 32  # channels of a group are a multiple of this
 
 _SIZE = r"(\d+)(?:x(\d+))?"
@@ -118,6 +121,22 @@ class FewBitWorkload(Windowed):
         rows = [r for r in range(1, kh + 1) if kh % r == 0]
         cuts = [(r, k) for r in rows for k in range(1, words + 1) if r * kw * k <= most]
         return min(cuts, key=cost, default=None)
+
+    @property
+    def wide_cut(self) -> tuple[int, int] | None:
+        """(rows, words) of a chunk of tiles of 32 channels, see ``_bitserial_wide``.
+
+        None where sums need more than 16 bits, groups are not of whole tiles, or chunks are too
+        short for a loop.
+        """
+        cut = self.cut_to(WIDE_STEPS)
+        whole = self.groups == 1 or self.co // self.groups % WIDE_CHANNELS == 0
+        if cut is None or not whole or self.largest + 1 >= 2**16:
+            return None
+        steps = cut[0] * self.kernel[1] * cut[1]
+        chunks = self.kernel[0] // cut[0] * -(-self.group_words // cut[1])
+        unrolled = steps * chunks * self.a_bits * self.w_bits <= WIDE_STEPS
+        return cut if unrolled or steps >= MIN_LOOP else None
 
     @property
     def reads_in_place(self) -> bool:

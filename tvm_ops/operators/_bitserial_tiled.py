@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tvm_ops.operators._bitserial import MAX_STEPS, FewBitWorkload
+from tvm_ops.operators._bitserial import MAX_STEPS, WIDE_CHANNELS, FewBitWorkload
 from tvm_ops.operators._bitserial_asm import MAX_OFFSET
 from tvm_ops.operators._bitserial_chunk import CHANNELS, WORD, Chunk
 from tvm_ops.operators._bitserial_glue import Glue
 from tvm_ops.operators._bitserial_pack import factor, is_corrected, sum_bits
 from tvm_ops.operators._bitserial_tile import MAX_UNROLLED, AnyTile, Part, Tile, with_end
-from tvm_ops.operators._bitserial_wide import CHANNELS as WIDE_CHANNELS
-from tvm_ops.operators._bitserial_wide import wide_cut
 from tvm_ops.operators._bitserial_wide_glue import MIXED, WideGlue
 from tvm_ops.operators._bitserial_wide_tile import WideTile
 from tvm_ops.operators._conv_tiles import Axis
@@ -94,7 +92,7 @@ class Tiled:
     @property
     def cut(self) -> tuple[int, int]:
         """(rows of the kernel, words) of a chunk."""
-        found = wide_cut(self.w) if self.k_bits == 16 else self.w.cut
+        found = self.w.wide_cut if self.k_bits == 16 else self.w.cut
         assert found
         return found
 

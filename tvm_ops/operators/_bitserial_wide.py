@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from tvm_ops.operators._bitserial import FewBitWorkload
 from tvm_ops.operators._bitserial_chunk import TEMPORARIES, VECTORS, Load, Operation, Registers
 
 REGISTERS = 32
 LANES = 8  # channels of a vector
-MAX_STEPS = 20  # of 64 positions: 80 of 69 instructions with 5 pixels, 22 KB
 CHANNELS = LANES * VECTORS
 
 
@@ -124,8 +122,3 @@ class WideRegisters(Registers):
 
     def _reduce(self) -> Iterator[Operation]:
         return iter(())
-
-
-def wide_cut(w: FewBitWorkload) -> tuple[int, int] | None:
-    """(rows of the kernel, words) of a chunk, whose code is at most 22 KB; None if none fits."""
-    return w.cut_to(MAX_STEPS)

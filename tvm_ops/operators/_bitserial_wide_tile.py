@@ -19,8 +19,16 @@ from tvm_ops.operators._llvm_function import Function
 class WideTile(Tile):
     """A ``Tile`` whose chunk has ``k_bits`` 16; sums of 16 bits, four vectors for each pixel."""
 
+    @property
+    def _is_loop(self) -> bool:
+        return len(self.parts) * self.chunk.steps > MAX_UNROLLED
+
+    @property
+    def _emitter(self) -> Assembly:
+        return WideLoop(self.chunk) if self._is_loop else Assembly(self.chunk, True)
+
     def _all_parts(self, f: Function, pointers: list[str]) -> list[str]:
-        if len(self.parts) * self.chunk.steps > MAX_UNROLLED:
+        if self._is_loop:
             return self._in_loop(f, pointers)
         sums: list[str] = []
         for part, doubles in zip(self.parts, self._doubles, strict=True):
@@ -49,7 +57,7 @@ class WideTile(Tile):
         """The given sums, if any, with those of a chunk."""
         chunk = replace(self.chunk, continues=given is not None)
         moved = [f.pointer(pointer, x) for pointer in pointers]
-        assembly = Assembly(chunk, self.emitter == "in_order")
+        assembly = Assembly(chunk, True)
         return assembly.call(f, moved, f.pointer("%weights", weights), given)
 
     @property

@@ -42,7 +42,7 @@ def in_order(instructions: Sequence[Instruction]) -> tuple[list[str], int]:
     found = []
     for weight in WEIGHTS:
         places = [i - weight * height for i, height in enumerate(heights)]
-        first = sorted(range(len(heights)), key=places.__getitem__)
+        first = sorted(range(len(places)), key=places.__getitem__)
         found.append(_issue(instructions, before, first))
     return min(found, key=lambda order: order[1])
 
