@@ -23,7 +23,7 @@ from tvm_ops.targets import get_target
 
 Array = NDArray[np.uint16]
 KNOBS = {
-    "sketch": "assembly", "in_order": True, "pixels": 5, "x": "padded", "duplicated": False,
+    "sketch": "assembly", "in_order": True, "pixels": 5, "x": "padded", "duplicated": False, "runs": 1, "block": 0,
     "k_bits": 16,
 }  # fmt: skip
 
@@ -121,9 +121,8 @@ def test_loop_counts(
     rng = np.random.default_rng(pixels)
     x = rng.integers(0, 2**16, (c.pointers, chunks * room // 2), np.uint16)
     weights = rng.integers(0, 2**16, (chunks, c.steps, 32), np.uint16)
-    tile = WideTile(
-        c, parts, None, WideGlue("aarch64", 2, 16, 8, 4, lanes=32, signed=True), "in_order"
-    )
+    glue = WideGlue("aarch64", 2, 16, 8, 4, lanes=32, signed=True)
+    tile = WideTile(parts, None, glue, 1, c, "in_order")
     table = np.array(tile._table_numbers, np.int32)
     loop = WideLoop(c, keeps=True, ends=True)
     end = rng.integers(0, 256, 192, np.uint8)
