@@ -19,6 +19,7 @@ from tvm_ops.tuning.tuner_check import (
     rows,
     table,
     tasks,
+    totals,
     write,
 )
 
@@ -38,6 +39,12 @@ def test_trials_are_counted_up_to_a_tie_with_what_random_found() -> None:
     assert "xgb" not in c
     text = table([a, b, c])
     assert "| b | 3 of 4 | 0.000 | > 2 | – | 0.91× | – |" in text
+    over_all = totals([a, b, c])
+    assert list(over_all) == ["xgb"]
+    assert (over_all["xgb"]["workloads"], over_all["xgb"]["reached"]) == (2, 1)
+    assert over_all["xgb"]["needed"] == 2
+    assert round(over_all["xgb"]["gain"] ** 2, 6) == round(2 / 2.015 * 5 / 5.5, 6)
+    assert text.endswith("| 3 |  | 2, 1 of 2 | – | 0.950× | – |\n")
     means = mean_curves(CURVES)
     assert [round(v**2, 6) for v in means["random"]] == [
         round(2 / 8 * 5 / 6, 6),
@@ -52,7 +59,7 @@ def test_each_workload_gets_all_tuners_and_transfer_has_something_to_learn_from(
     steps = order(three)
     assert sorted((t.key, n) for t, n in steps) == sorted((t.key, n) for t in three for n in LABELS)
     for number, (_task, tuner) in enumerate(steps):
-        assert tuner != "transfer" or sum(n == "xgb" for _t, n in steps[:number]) >= 2
+        assert tuner != "transfer" or sum(n == "xgb" for _t, n in steps[:number]) == 3
 
 
 def test_a_run_goes_on_and_writes_a_table_a_drawing_and_the_facts(tmp_path: Path) -> None:

@@ -141,6 +141,16 @@ def test_rows_of_knobs_have_a_place_for_each_knob() -> None:
         assert knob_row(SPACE, other) is None
 
 
+def test_words_of_an_option_have_a_column_each() -> None:
+    """Which loop is unrolled counts, whatever the others are."""
+    options = ["none none", "none unroll", "vec none", "vec unroll"]
+    space = {"a": {"ann": options, "mixed": ["one", "two words"]}}
+    assert knob_columns(space) == ["sketch", "ann", "ann", "mixed"]
+    rows = [knob_row(space, {"sketch": "a", "ann": o, "mixed": "two words"}) for o in options]
+    assert rows == [[1, 0, 0, 1], [1, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 1]]
+    assert knob_row(space, {"sketch": "a", "ann": "odd", "mixed": "one"}) == [1, -1, -1, 0]
+
+
 def test_a_search_ends_without_gain_at_the_target_or_in_time(tmp_path: Path) -> None:
     task = task_of()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from tvm_ops.targets import Target
@@ -64,7 +65,25 @@ def _log(value: float) -> float:
 
 def _as_numbers(value: Any, options: list[Any]) -> list[float]:
     if isinstance(value, str):
-        return [float(options.index(value)) if value in options else -1.0]
+        return _words(value, options)
     if isinstance(value, list):
         return [_log(v) for v in value] + [_log(math.prod(value))]
     return [_log(float(value))]
+
+
+def _words(value: str, options: list[str]) -> list[float]:
+    """Of each word which of those in its place it is; of options of one word which option."""
+    numbers = _numbered(tuple(options))
+    return numbers.get(value) or [-1.0] * len(numbers[options[0]])
+
+
+@cache
+def _numbered(options: tuple[str, ...]) -> dict[str, list[float]]:
+    words = [option.split() for option in options]
+    if len({len(w) for w in words}) != 1 or len(words[0]) == 1:
+        return {option: [float(number)] for number, option in enumerate(options)}
+    places = [sorted(set(place)) for place in zip(*words, strict=True)]
+    return {
+        option: [float(place.index(word)) for place, word in zip(places, own, strict=True)]
+        for option, own in zip(options, words, strict=True)
+    }

@@ -1,32 +1,39 @@
-"""The search over named knobs: MetaSchedule's evolutionary search with its XGBoost cost model.
+"""The search over named knobs: evolution by an XGBoost model, with a share for each sketch.
 
-MetaSchedule searches schedules of one module. Ours change the module too (tile-dependent layouts,
-F(2,3) or F(4,3)), so it searches a *carrier*: a block that does nothing, with one
-``sample_categorical`` per knob, whose decisions are the knobs. A trace then applies in
-microseconds, a mutation is a change of one decision, and no template ever runs in this process.
-The cost model sees the knobs themselves.
+Templates' choices change the module, so it is knobs that evolve here, not schedules; no template
+runs in this process. MetaSchedule's ``EvolutionarySearch``, which did this before, kept to the
+sketch that led early, and took many of a batch that differed in nothing that the model knows of.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tvm_ops.task import Knobs
-from tvm_ops.tuning.carrier import carrier, design, extensions
+from tvm_ops.tuning.candidates import Candidates
+from tvm_ops.tuning.cost_model import CostModel, Rows, scores
 from tvm_ops.tuning.features import knob_row
-from tvm_ops.tuning.metaschedule import metaschedule
 from tvm_ops.tuning.space import Space
 from tvm_ops.tuning.transfer import Group
 from tvm_ops.tuning.tuners import Known
 
-POPULATION = 128
-WARMUP_TRIALS = 16  # measured before the cost model is trusted
+WARMUP_TRIALS = 16  # measured before the cost model is trusted; all sketches get as many
+POPULATION = 128  # of each sketch anew, and as many that come from its best
+PARENTS = 8  # measured ones
+GENERATIONS = 2  # of children of the 32 that the model likes best
+SHARE = 0.06  # a sketch whose best is behind by so much, as a logarithm, gets 1/e of the best's
+LEAST_SHARE = 0.05  # of the largest
+STALE = 8  # trials of a sketch without a gain of ``GAIN`` halve its share
+GAIN = 0.005
+NEW = 0.1  # of the candidates are chosen for being unlike all others
+SAME = 2e-3  # scores so near are taken for the same: one has its turn, the rest after all others
+
+Ranked = list[tuple[float, Knobs]]
 
 
 class KnobSearch:
@@ -47,136 +54,133 @@ class KnobSearch:
         task_row: Sequence[float] = (),
         transfer: Sequence[Group] = (),
     ) -> None:
-        import tvm
-
-        ms, parts = metaschedule(), extensions()
-        self._space, self._task_row = space, list(task_row)
-        self._draws = np.random.RandomState(seed % 2**32).get_state()
-        module = tvm.IRModule({"main": carrier()})
-        self._designs = {sketch: design(module, space, sketch) for sketch in sorted(space)}
-        designs = list(self._designs.values())
-        generator = ms.space_generator.ScheduleFn(
-            lambda _sch: designs,
-            sch_rules=[],
-            postprocs=[parts.Legal(lambda sch: legal(self.decode(sch)))],
-            mutator_probs={parts.ChangeOneKnob(seed): 1.0},
-        )
-        strategy = ms.search_strategy.EvolutionarySearch(
-            population_size=POPULATION,
-            init_min_unmeasured=POPULATION // 2,
-            max_fail_count=50,
-            genetic_num_iters=3,
-            eps_greedy=0.15,
-        )
-        self._context = ms.TuneContext(
-            mod=module,
-            target=tvm.target.Target({"kind": "llvm"}),
-            space_generator=generator,
-            search_strategy=strategy,
-            rand_state=seed % (2**31 - 2) + 1,
-            num_threads=1,  # with more, which thread's generator draws what is left to chance
-        )
-        self._database = ms.database.MemoryDatabase()
-        self._workload = self._database.commit_workload(module)
-        self._model = ms.cost_model.XGBModel(
-            extractor=parts.KnobFeatures(self._features),
-            config=ms.cost_model.xgb_model.XGBConfig(nthread=1, max_depth=6, seed=43),
-            num_warmup_samples=WARMUP_TRIALS,
-            adaptive_training=False,
-            verbose_eval=0,
-        )
-        for group in transfer:
-            rows = [row[None, :] for row in group.rows]
-            self._model.data[group.name] = ms.cost_model.xgb_model.FeatureGroup(
-                group.name, rows, group.costs
-            )
-            self._model.data_size += len(rows)
-        self._strategy = strategy
-        self._proposed: deque[list[Any]] = deque()  # without costs yet
-        self._context.pre_tuning(
-            max_trials=10**6,
-            num_trials_per_iter=batch,
-            design_spaces=designs,
-            database=self._database,
-            cost_model=self._model,
-        )
+        self._space, self._batch, self._task_row = space, batch, list(task_row)
+        self._transfer = [(group.rows, scores(list(group.costs))) for group in transfer]
+        self._candidates = Candidates(space, legal, seed)
+        self._random = self._candidates.random
+        self._sketches = sorted(space)
+        self._turn = self._random.randrange(len(space))
+        self._known: list[tuple[Knobs, float | None]] = []
+        self._proposed: deque[list[Knobs]] = deque()  # without costs yet
 
     def propose(self) -> list[Knobs]:
         """The next batch; empty where the search finds nothing new.
 
         The costs of the one before may still be on their way: nothing is proposed twice.
         """
-        with self._own_draws():
-            candidates = list(self._strategy.generate_measure_candidates() or [])
-        if candidates:
-            self._proposed.append(candidates)
-        return [self.decode(candidate.sch) for candidate in candidates]
+        taught = len(self._known) + sum(len(rows) for rows, _ in self._transfer)
+        batch: list[Knobs] = []
+        if taught < WARMUP_TRIALS:
+            self._fill(batch)
+        else:
+            self._choose(batch, self._ranked())
+        if batch:
+            self._proposed.append(batch)
+        return list(batch)
 
     def report(self, costs: Sequence[float | None]) -> None:
         """Costs of the oldest proposal that has none, in its order; None for one that failed."""
-        candidates = self._proposed.popleft()
-        results = self._record(candidates, costs)
-        self._strategy.notify_runner_results(candidates, results)
-
-    def _record(self, candidates: list[Any], costs: Sequence[float | None]) -> list[Any]:
-        """Into the database, from which populations start, and the cost model."""
-        ms = metaschedule()
-        results = []
-        for candidate, cost in zip(candidates, costs, strict=True):
-            error = None if cost else "failed"
-            results.append(ms.runner.RunnerResult([cost] if cost else None, error))
-            if cost:
-                record = ms.database.TuningRecord(
-                    candidate.sch.trace, self._workload, [cost], self._context.target, None
-                )
-                self._database.commit_tuning_record(record)
-        self._model.update(self._context, candidates, results)
-        return results
+        self._known += zip(self._proposed.popleft(), costs, strict=True)
 
     def learn(self, known: Known) -> None:
         """Costs of knobs that were not proposed: the search starts near good ones."""
-        if known:
-            candidates = [self._candidate(knobs) for knobs, _cost in known]
-            self._record(candidates, [cost for _knobs, cost in known])
+        for knobs, _cost in known:
+            self._candidates.take(knobs)
+        self._known += known
 
-    def _candidate(self, knobs: Knobs) -> Any:
-        from tvm import s_tir
+    def _fill(self, batch: list[Knobs]) -> None:
+        """Sketch by sketch, each candidate unlike those before it."""
+        without = 0
+        while len(batch) < self._batch and without < len(self._sketches):
+            self._turn = (self._turn + 1) % len(self._sketches)
+            without = 0 if self._add_unlike(batch, self._sketches[self._turn]) else without + 1
 
-        ms = metaschedule()
-        trace = self._designs[knobs["sketch"]].trace
-        samples = [i for i in trace.insts if i.kind.name == "SampleCategorical"]
-        for sample, (name, options) in zip(
-            samples, self._space[knobs["sketch"]].items(), strict=True
-        ):
-            choice = options.index(knobs[name])
-            trace = trace.with_decision(sample, choice, remove_postproc=False)
-        sch = s_tir.Schedule(self._context.mod, debug_mask="none")
-        trace.apply_to_schedule(sch, remove_postproc=False)
-        args = ms.arg_info.ArgInfo.from_entry_func(self._context.mod, remove_preproc=True)
-        return ms.search_strategy.MeasureCandidate(sch, args)
+    def _add_unlike(self, batch: list[Knobs], sketch: str) -> bool:
+        waiting = [knobs for proposed in self._proposed for knobs in proposed]
+        known = [knobs for knobs, _cost in self._known]
+        knobs = self._candidates.unlike(sketch, [*known, *waiting, *batch])
+        if knobs:
+            self._add(batch, knobs)
+        return knobs is not None
 
-    def decode(self, sch: Any) -> Knobs:
-        """The knobs that a carrier's decisions stand for."""
-        notes = sch.get(sch.get_sblock("carrier")).annotations
-        sketch = str(notes["sketch"])
-        knobs: Knobs = {"sketch": sketch}
-        for name, options in self._space[sketch].items():
-            knobs[name] = options[int(notes[f"knob.{name}"])]
-        return knobs
+    def _add(self, batch: list[Knobs], knobs: Knobs) -> None:
+        self._candidates.take(knobs)
+        batch.append(knobs)
 
-    def _features(self, sch: Any) -> NDArray[np.float32]:
-        """One row: the knobs, and the task, in which the rows of other tasks differ."""
-        row = knob_row(self._space, self.decode(sch))
-        assert row is not None
-        return np.array([row + self._task_row], dtype=np.float32)
+    def _choose(self, batch: list[Knobs], ranked: dict[str, Ranked]) -> None:
+        """Fill the batch; the better the best of a sketch may be, the more of it."""
+        ranked = {sketch: found for sketch, found in ranked.items() if found}
+        shares = self._shares({sketch: found[0][0] for sketch, found in ranked.items()})
+        while len(batch) < self._batch and ranked:
+            sketch = self._random.choices(list(ranked), [shares[s] for s in ranked])[0]
+            if self._random.random() < NEW and self._add_unlike(batch, sketch):
+                continue
+            score, knobs = ranked[sketch].pop(0)
+            others = [entry for entry in ranked[sketch] if abs(entry[0] - score) > SAME]
+            same = [entry for entry in ranked[sketch] if abs(entry[0] - score) <= SAME]
+            ranked[sketch] = others + same
+            if knobs not in batch:
+                self._add(batch, knobs)
+            if not ranked[sketch]:
+                del ranked[sketch]
 
-    @contextmanager
-    def _own_draws(self) -> Iterator[None]:
-        """The cost model draws from numpy's global generator until it has seen WARMUP_TRIALS."""
-        before = np.random.get_state()
-        np.random.set_state(self._draws)
-        try:
-            yield
-        finally:
-            self._draws = np.random.get_state()
-            np.random.set_state(before)
+    def _shares(self, hopes: dict[str, float]) -> dict[str, float]:
+        """By sketch, of what the best of each may be; less where it has long been so good."""
+        top = max(hopes.values(), default=0.0)
+        shares = {
+            sketch: math.exp((hope - top) / SHARE) * 0.5 ** (self._stale(sketch) / STALE)
+            for sketch, hope in hopes.items()
+        }
+        least = LEAST_SHARE * max(shares.values(), default=0.0)
+        return {sketch: max(share, least) for sketch, share in shares.items()}
+
+    def _stale(self, sketch: str) -> int:
+        """Trials of it since it last became faster."""
+        stale, best = 0, math.inf
+        for knobs, cost in self._known:
+            if knobs["sketch"] == sketch:
+                stale = 0 if cost and cost < best * (1 - GAIN) else stale + 1
+                best = min(best, cost or math.inf)
+        return stale
+
+    def _ranked(self) -> dict[str, Ranked]:
+        """By sketch new candidates with the scores that they may have, the best first."""
+        model, found = self._model(), {}
+        for sketch in self._sketches:
+            costs = [(c, n) for n, (k, c) in enumerate(self._known) if c and k["sketch"] == sketch]
+            parents = [self._known[n][0] for _cost, n in sorted(costs)[:PARENTS]]
+            new: dict[str, Knobs] = {}
+            self._candidates.anew(sketch, POPULATION, new)
+            self._candidates.changed(parents, POPULATION, new)
+            ranked = self._rank(model, list(new.values()))
+            for _ in range(GENERATIONS):
+                best = [knobs for _score, knobs in ranked[: 4 * PARENTS]]
+                self._candidates.changed(best, POPULATION // 2, new)
+                ranked = self._rank(model, list(new.values()))
+            found[sketch] = ranked
+        return found
+
+    def _model(self) -> CostModel:
+        rows = [rows for rows, _ in self._transfer]
+        known = [known for _, known in self._transfer]
+        if self._known:
+            rows.append(self._rows([knobs for knobs, _cost in self._known]))
+            known.append(scores([cost for _knobs, cost in self._known]))
+        return CostModel(np.concatenate(rows), np.concatenate(known), self._random.randrange(2**31))
+
+    def _rank(self, model: CostModel, candidates: list[Knobs]) -> Ranked:
+        if not candidates:
+            return []
+        hopes = model.hopes(self._rows(candidates))
+        order = np.argsort(-hopes, kind="stable")
+        return [(float(hopes[n]), candidates[n]) for n in order]
+
+    def _rows(self, candidates: Sequence[Knobs]) -> Rows:
+        """One row each: the knobs, and the task, in which the rows of other tasks differ."""
+        rows: list[list[float]] = []
+        for knobs in candidates:
+            row = knob_row(self._space, knobs)
+            assert row is not None
+            rows.append(row + self._task_row)
+        found: NDArray[np.float32] = np.array(rows, np.float32)
+        return found

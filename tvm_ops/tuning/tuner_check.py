@@ -60,12 +60,12 @@ def tasks(target: Target) -> list[Task]:
 
 
 def order(tasks: Sequence[Task]) -> list[tuple[Task, str]]:
-    """Workload by workload, so that a run that is stopped has some; the first learns from the next.
+    """Workload by workload, so that a run that is stopped has some; then with all others' logs.
 
-    Each learns from those before it.
+    So what a workload learns from does not depend on where it stands in the list.
     """
-    steps = [(task, tuner) for task in tasks for tuner in LABELS]
-    return [*steps[:2], *steps[3:6], steps[2], *steps[6:]]
+    steps = [(task, tuner) for task in tasks for tuner in LABELS if tuner != "transfer"]
+    return [*steps, *((task, "transfer") for task in tasks)]
 
 
 def measure(task: Task, tuner: str, trials: int, work: Path, pool: Pool) -> None:
@@ -141,6 +141,29 @@ def mean_curves(curves: Sequence[Curve]) -> dict[str, list[float]]:
     return means
 
 
+def totals(facts: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Of each guided tuner, over the workloads that it has all trials of.
+
+    ``workloads``; on how many it came within ``TIE`` of what random found (``reached``) and the
+    median of the trials it took, infinite where it did not (``needed``); the geometric mean of
+    random's cycles over its own, above 1 where it is faster (``gain``).
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for tuner in (t for t in LABELS if t != "random"):
+        there = [row for row in facts if tuner in row]
+        if not there:
+            continue
+        needed = [row[tuner]["needed"] or math.inf for row in there]
+        gains = [math.log(row["cycles"] / row[tuner]["best"]) for row in there]
+        found[tuner] = {
+            "workloads": len(there),
+            "reached": sum(math.isfinite(trials) for trials in needed),
+            "needed": statistics.median_low(needed),
+            "gain": math.exp(statistics.mean(gains)),
+        }
+    return found
+
+
 def table(facts: Sequence[dict[str, Any]]) -> str:
     """Markdown; trials that each tuner needs to be within ``TIE`` of what random found at last."""
     lines = [
@@ -157,6 +180,13 @@ def table(facts: Sequence[dict[str, Any]]) -> str:
             own = row.get(tuner)
             cells.append("–" if own is None else f"{row['cycles'] / own['best']:.2f}×")
         lines.append(f"| {' | '.join(cells)} |")
+    over_all = totals(facts)
+    cells = ["all: median, reached, geometric mean"]
+    cells += [str(statistics.median_low([row["random"]["needed"] for row in facts])), ""]
+    both = [over_all.get(tuner) for tuner in ("xgb", "transfer")]
+    cells += [f"{t['needed']}, {t['reached']} of {t['workloads']}" if t else "–" for t in both]
+    cells += [f"{t['gain']:.3f}×" if t else "–" for t in both]
+    lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
