@@ -49,9 +49,8 @@ class CostModel:
         for number in range(MODELS):
             times = draws.poisson(1.0, len(rows))  # as often as a sample with repetition has each
             taken = times > 0 if times.any() else np.ones(len(rows), bool)
-            data = xgboost.DMatrix(
-                rows[taken], label=known[taken], weight=np.maximum(times[taken], 1)
-            )
+            weight = np.maximum(times[taken], 1)
+            data = xgboost.DMatrix(rows[taken], label=known[taken], weight=weight, nthread=1)
             settings = SETTINGS | {"seed": (seed + number) % 2**31}
             self._boosters.append(xgboost.train(settings, data, num_boost_round=ROUNDS))
 
@@ -59,6 +58,6 @@ class CostModel:
         """For rows [n, columns] the scores [n] that they may well have."""
         import xgboost
 
-        data = xgboost.DMatrix(rows)
+        data = xgboost.DMatrix(rows, nthread=1)
         each = np.array([booster.predict(data) for booster in self._boosters], np.float64)
         return np.asarray(each.mean(0) + OPTIMISM * each.std(0))

@@ -25,11 +25,11 @@ def knob_row(space: Space, knobs: Knobs) -> list[float] | None:
         mine = sketch == knobs["sketch"]
         row.append(float(mine))
         for name, options in space[sketch].items():
-            blank = [-1.0] * len(_as_numbers(options[0], options))
-            numbers = blank
+            width = _width(options)
+            numbers = [-1.0] * width
             if mine:
                 numbers = _as_numbers(knobs[name], options) if name in knobs else []
-            if len(numbers) != len(blank):
+            if len(numbers) != width:
                 return None
             row += numbers
     return row
@@ -41,7 +41,7 @@ def knob_columns(space: Space) -> list[str]:
     for sketch in sorted(space):
         names.append("sketch")
         for name, options in space[sketch].items():
-            names += [name] * len(_as_numbers(options[0], options))
+            names += [name] * _width(options)
     return names
 
 
@@ -61,6 +61,14 @@ def _is_size(value: Any) -> bool:
 
 def _log(value: float) -> float:
     return math.log2(1 + value)
+
+
+def _width(options: list[Any]) -> int:
+    """How many numbers an option is."""
+    first = options[0]
+    if isinstance(first, list):
+        return len(first) + 1
+    return len(_words(first, options)) if isinstance(first, str) else 1
 
 
 def _as_numbers(value: Any, options: list[Any]) -> list[float]:

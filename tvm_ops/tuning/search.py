@@ -152,11 +152,11 @@ class KnobSearch:
             new: dict[str, Knobs] = {}
             self._candidates.anew(sketch, POPULATION, new)
             self._candidates.changed(parents, POPULATION, new)
-            ranked = self._rank(model, list(new.values()))
+            ranked = self._rank(model, [], new)
             for _ in range(GENERATIONS):
                 best = [knobs for _score, knobs in ranked[: 4 * PARENTS]]
                 self._candidates.changed(best, POPULATION // 2, new)
-                ranked = self._rank(model, list(new.values()))
+                ranked = self._rank(model, ranked, new)
             found[sketch] = ranked
         return found
 
@@ -168,12 +168,12 @@ class KnobSearch:
             known.append(scores([cost for _knobs, cost in self._known]))
         return CostModel(np.concatenate(rows), np.concatenate(known), self._random.randrange(2**31))
 
-    def _rank(self, model: CostModel, candidates: list[Knobs]) -> Ranked:
-        if not candidates:
-            return []
-        hopes = model.hopes(self._rows(candidates))
-        order = np.argsort(-hopes, kind="stable")
-        return [(float(hopes[n]), candidates[n]) for n in order]
+    def _rank(self, model: CostModel, ranked: Ranked, found: dict[str, Knobs]) -> Ranked:
+        """Those of ``ranked``, which were found first, and the rest."""
+        new = list(found.values())[len(ranked) :]
+        hopes = model.hopes(self._rows(new)).tolist() if new else []
+        entries = [*ranked, *zip(hopes, new, strict=True)]
+        return sorted(entries, key=lambda entry: -entry[0])
 
     def _rows(self, candidates: Sequence[Knobs]) -> Rows:
         """One row each: the knobs, and the task, in which the rows of other tasks differ."""
