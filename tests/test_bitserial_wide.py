@@ -23,8 +23,8 @@ from tvm_ops.targets import get_target
 
 Array = NDArray[np.uint16]
 KNOBS = {
-    "sketch": "assembly", "in_order": True, "pixels": 5, "x": "padded", "duplicated": False, "runs": 1, "block": 0,
-    "k_bits": 16,
+    "sketch": "assembly", "in_order": True, "pixels": 5, "x": "padded", "duplicated": False,
+    "runs": 1, "block": 0, "k_bits": 16,
 }  # fmt: skip
 
 
