@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tvm_ops.cli import main
+from tvm_ops.interrupts import WORDS
 
 TEXT = (ROOT / "docs/from-autotvm.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -41,7 +42,7 @@ def test_the_examples_run(
     """In the document's order, in one folder and one namespace."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "example"}
-    interrupt = signal.getsignal(signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in WORDS}
     try:
         for language, code in BLOCK.findall(TEXT):
             if language == "python":
@@ -53,7 +54,8 @@ def test_the_examples_run(
                     assert command == "tvm-ops"
                     assert main(arguments) == 0, line
     finally:
-        signal.signal(signal.SIGINT, interrupt)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     printed = capsys.readouterr().out
     assert "10 of 10, best " in printed
     assert names["chosen"] == names["record"].knobs and names["record"].board == "modelled"

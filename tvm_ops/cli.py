@@ -1,41 +1,34 @@
 """``tvm-ops VERB``: parses the command line, calls one function of the library, prints.
 
-Exit codes: 0 done, 1 a check failed, 2 bad input, 3 a job stopped early, 130 interrupted. Nothing
-heavy is imported before a verb needs it: ``tvm-ops --help`` takes 0.1 s, TVM's import alone takes
-ten times that.
+Exit codes: 0 done, 1 a check failed, 2 bad input, 3 a job stopped early, 130 interrupted, 143
+ended by SIGTERM. Nothing heavy is imported before a verb needs it: ``tvm-ops --help`` takes 0.1 s,
+TVM's import alone takes ten times that.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from tvm_ops.errors import CheckFailed, InputError, JobStopped, Notice
+from tvm_ops.interrupts import catch_interrupts
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) and give back its exit code."""
-    interrupted = False
-
-    def interrupt(*_: Any) -> None:
-        nonlocal interrupted
-        interrupted = True
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
+    interrupts = catch_interrupts()
     _warn_in_one_line()
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
-        return _fail("interrupted", "", 130)
+        return _fail(interrupts.words, "", interrupts.exit_code)
     except Exception:
         # Where Ctrl-C meets Python that TVM calls, TVM makes an error of its own of it.
-        if interrupted:
-            return _fail("interrupted", "", 130)
+        if interrupts.number:
+            return _fail(interrupts.words, "", interrupts.exit_code)
         raise
 
 

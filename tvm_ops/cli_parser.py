@@ -47,7 +47,8 @@ examples:
   tvm-ops run rpi4.tar.gz --check
   tvm-ops compare winograd_conv2d --target rpi4 --against ncnn,xnnpack
 
-exit codes: 0 done, 1 a check failed, 2 bad input, 130 interrupted"""
+exit codes: 0 done, 1 a check failed, 2 bad input, 3 a job stopped early (the same command goes on),
+130 interrupted, 143 ended by SIGTERM"""
 
 
 class _Version(argparse.Action):

@@ -6,21 +6,26 @@ import sys
 from collections.abc import Callable
 
 from tvm_ops.errors import InputError
+from tvm_ops.interrupts import catch_interrupts
 
 TARGETS = ("rpi3", "rpi4", "rpi5")
 """Those that the committed documents are about."""
 
 
 def run_script(name: str, run: Callable[[], int]) -> int:
-    """What ``run`` returns; 2 for bad input, 130 after Ctrl-C: what was measured is kept."""
+    """What ``run`` returns; 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM.
+
+    What was measured is kept.
+    """
+    interrupts = catch_interrupts()
     try:
         return run()
     except InputError as error:
         say(f"{name}: {error}")
         return 2
     except KeyboardInterrupt:
-        say(f"{name}: interrupted; what was measured is kept, run it again")
-        return 130
+        say(f"{name}: {interrupts.words}; what was measured is kept, run it again")
+        return interrupts.exit_code
 
 
 def check_targets(names: list[str]) -> None:

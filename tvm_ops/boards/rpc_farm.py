@@ -17,6 +17,7 @@ import psutil
 from tvm_ops.boards.address import Address
 from tvm_ops.boards.rpc_tracker import servers
 from tvm_ops.errors import InputError
+from tvm_ops.interrupts import catch_interrupts
 
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT = 60.0  # seconds; TVM's import takes two
@@ -71,7 +72,8 @@ def _free_port() -> int:
 
 
 def main() -> None:
-    """Run until Ctrl-C."""
+    """Run until Ctrl-C or SIGTERM."""
+    catch_interrupts()
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 9190
     with local_farm(sys.argv[1], port) as address:
         sys.stdout.write(f"{address.name}, on loopback; Ctrl-C ends it\n")

@@ -171,7 +171,8 @@ def explain(address: Address, complaints: str) -> str:
 
 def _control_folder() -> Path:
     """A private folder for the connections' sockets, whose paths may have 107 characters only."""
-    folder = Path(tempfile.gettempdir()) / f"tvm_ops-ssh-{os.getuid()}"
+    # Not by tempfile: workers have folders of their own, and share the session's connections.
+    folder = Path(os.environ.get("TMPDIR") or "/tmp") / f"tvm_ops-ssh-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     state = folder.lstat()
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o077:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from tvm_ops.boards import get_timing_board
 from tvm_ops.boards.address import board_names, is_address
+from tvm_ops.interrupts import uninterrupted
 from tvm_ops.task import Knobs, Task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log, log_file
@@ -164,7 +163,7 @@ class Session:
         assert self._search
         batch = self._waiting.popleft()
         records = self._trials.finish(batch.knobs)
-        with _uninterrupted():
+        with uninterrupted():
             if batch.proposed == 0:
                 self._search.learn([(record.knobs, record.cost) for record in records])
             else:
@@ -190,12 +189,12 @@ class Session:
         """The workers have these while the search is set up."""
         first = self._first[: self.options.trials]
         self._trials.start(first)
-        with _uninterrupted():
+        with uninterrupted():
             self._search = _search(self._setting, self.options)
         return _Batch(first, 0)
 
     def _propose(self, search: Search) -> _Batch | None:
-        with _uninterrupted():
+        with uninterrupted():
             proposed = search.propose()
         self._empty = 0 if proposed else self._empty + 1
         if not all(map(self._trials.knows, proposed)):
@@ -211,7 +210,7 @@ class Session:
         coming = [*proposed, *(knobs for batch in self._waiting for knobs in batch.knobs)]
         records = self._trials.untold({knobs_id(knobs) for knobs in coming})
         records = self._trials.finish([r.knobs for r in records][: max(self._left, 0)])
-        with _uninterrupted():
+        with uninterrupted():
             search.learn([(record.knobs, record.cost) for record in records])
 
     def _tell(self, trials: Trials, record: Record, new: bool) -> None:
@@ -253,22 +252,3 @@ def _search(setting: Setting, options: Options) -> Search:
     own = task_row(sliced(task, setting.rows).workload, task.target)
     learned = transfer(setting, space, options.logs) if options.transfer else []
     return KnobSearch(space, legal, options.seed, BATCH, task_row=own, transfer=learned)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block, a second at most.
-
-    Where it meets Python that TVM calls, TVM makes an error of its own of it or swallows it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-    caught: list[Any] = []
-    before = signal.signal(signal.SIGINT, lambda *arguments: caught.append(arguments))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if caught and callable(before):
-        before(*caught[0])
