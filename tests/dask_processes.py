@@ -25,9 +25,9 @@ class Cluster:
         self._start("scheduler", "--port", "0", "--idle-timeout", "120 s")
         self.address: str = json.loads(self._wait_for_file())["address"]
 
-    def add_worker(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def add_worker(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
         more = ["--nthreads", "1", "--no-nanny", "--death-timeout", "20", *arguments]
-        return self._start("worker", *more, "--local-directory", str(self._folder))
+        return self._start("worker", *more, "--local-directory", str(self._folder), **env)
 
     def wait_for_workers(self, count: int) -> None:
         from distributed import Client
@@ -40,13 +40,13 @@ class Cluster:
             process.kill()
             process.wait()
 
-    def _start(self, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, kind: str, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}"]
         command += ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(self._file)]
         with (self._folder / f"{kind}-{len(self._processes)}.log").open("w") as output:
             process = subprocess.Popen(
                 [*command, *arguments],
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                env=os.environ | {"PYTHONPATH": str(ROOT)} | env,
                 stdout=output,
                 stderr=output,
             )

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from tvm_ops.boards import Board
 from tvm_ops.targets import get_target
 from tvm_ops.task import Knobs, parse_task
 from tvm_ops.tuning import log
@@ -38,6 +39,9 @@ class InstantPool:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def prepare(self, board: Board) -> str:
+        return board.label
 
     def submit(self, setting: Setting, knobs: Knobs, cycle_limit: int | None) -> Future[Outcome]:
         cycles = 10**6 + sum(knobs_id(knobs).encode()) * 97 % 10**5

@@ -60,6 +60,23 @@ def client_of(config: Path, *servers: Server) -> str:
     return f"ssh -F {config}"
 
 
+def meeting_prefix(met: Path, first: Server, second: Server, before: str = "") -> None:
+    """A prefix ``meet`` for programs: ``met`` is made once one runs on each board at a time.
+
+    Until then each waits up to 3 s for the other one: the first of a job has nothing beside it.
+    ``runs`` in the server's folder has a byte for each.
+    """
+    for own, other in ((first.folder, second.folder), (second.folder, first.folder)):
+        path = own / "bin/meet"
+        path.write_text(
+            f"#!/bin/sh\necho >>{own}/runs\nmkdir {own}/busy\n"
+            f"for i in $(seq 60); do [ ! -e {met} ] || break\n"
+            f"[ ! -e {other}/busy ] || touch {met}; sleep 0.05; done\n"
+            f'{before} "$@"\ncode=$?\nrmdir {own}/busy\nexit $code\n'
+        )
+        path.chmod(0o755)
+
+
 def make_key(path: Path) -> Path:
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", path.name, "-f", str(path)]
     subprocess.run(command, check=True)

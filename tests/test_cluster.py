@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from dask_processes import Cluster, cluster
 
+from tvm_ops.boards import get_board
 from tvm_ops.errors import InputError
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task, parse_task
@@ -77,7 +78,13 @@ def test_boards_are_resources_and_this_machine_is_none(
             pool.submit(Setting(task, "host"), default_knobs(task), None)
         gone = pool.submit(Setting(task, "ssh:pi@other"), default_knobs(task), None).result(30)
         assert gone.error and gone.is_environment and "has board ssh:pi@other" in gone.error
-        assert pool._next_board(["ssh:pi@other", "ssh:pi@pi4"]) == "ssh:pi@pi4"
+        with_options = "ssh:pi@pi4?exec_prefix=taskset%20-c%203"
+        assert pool._next_board(["ssh:pi@other", with_options]) == with_options
+        here = get_board("modelled", get_target("rpi4"))
+        assert pool.prepare(here) == here.label
+        both = get_board("ssh:pi@pi4,ssh:pi@other", get_target("rpi4"))
+        with pytest.raises(InputError, match=r"board ssh:pi@other; .*--resources \"ssh:pi@other=1"):
+            pool.prepare(both)
         with monkeypatch.context() as patch:
             patch.setattr("tvm_ops.tuning.cluster.fingerprint", lambda: "another")
             stale = pool.submit(Setting(task, "modelled"), default_knobs(task), None).result(60)

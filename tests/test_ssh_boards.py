@@ -17,6 +17,7 @@ from conftest import ROOT
 from ssh_server import (
     Server,
     client_of,
+    meeting_prefix,
     running_server,  # noqa: F401 - fixtures
     ssh_client,  # noqa: F401
     ssh_server,
@@ -230,12 +231,15 @@ def get_probe(server: Server):
 
 
 def test_tuning_on_two_boards(server, tmp_path, tmp_path_factory, monkeypatch) -> None:
-    """Both measure, the log says which, and a session that goes on knows what both have done."""
+    """Both at a time, the log says which, and a session that goes on knows what both have done."""
     task = parse_task("conv2d", KEY, HOST)
     with ssh_server(tmp_path_factory.mktemp("other")) as other:
         monkeypatch.setenv("TVM_OPS_SSH", client_of(tmp_path / "config", server, other))
         both = f"{server.address},{other.address}"
-        done = tune(task, trials=6, board=both, logs=tmp_path, workers=2)
+        meeting_prefix(tmp_path / "met", server, other)
+        specs = ",".join(f"{name}?exec_prefix=meet" for name in both.split(","))
+        done = tune(task, trials=6, board=specs, logs=tmp_path, workers=2)
+        assert (tmp_path / "met").exists()
         assert done.best and done.best.board in both.split(",")
     records = log.read_task(log.log_path(tmp_path, "host", "conv2d"), task)
     assert {record.board for record in records} == {server.address, other.address}

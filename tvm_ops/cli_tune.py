@@ -87,6 +87,7 @@ def _tune(arguments: Namespace, plan: Plan) -> int:
     from tvm_ops.cli_progress import JobDisplay
     from tvm_ops.tuning import log
     from tvm_ops.tuning.duration import seconds
+    from tvm_ops.tuning.pool import prepare_board
     from tvm_ops.tuning.run_job import run_job
 
     options = {"logs": log.ROOT} | plan.options
@@ -96,8 +97,7 @@ def _tune(arguments: Namespace, plan: Plan) -> int:
     targets = {task.target.name: task.target for task in plan.tasks}
     boards = [get_timing_board(options.get("board"), target) for target in targets.values()]
     for board in boards:
-        board.prepare()
-        print(f"board: {board.label}", flush=True)
+        print(f"board: {prepare_board(board, arguments.cluster)}", flush=True)
     if len(plan.tasks) == 1:
         print(plan.tasks[0].key, flush=True)
     options |= {"workers": arguments.workers, "cluster": arguments.cluster}

@@ -2,8 +2,8 @@
 
 So a candidate that crashes ends such a process and never the Dask worker, here as there. A Dask
 worker that dies gives its trials back to the scheduler, which hands them to others; one that joins
-gets some at once. A board that has an address is a resource of the worker next to it:
-``dask worker SCHEDULER --resources "ssh:pi@10.0.0.7=1"``.
+gets some at once. A board that has an address is a resource of the worker next to it, by its name
+without options: ``dask worker SCHEDULER --resources "ssh:pi@10.0.0.7=1"``. Nobody else talks to it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from typing import Any
 
 import schedules
 import tvm_ops
-from tvm_ops.boards.address import turn_timeout
+from tvm_ops.boards import Board, get_board
+from tvm_ops.boards.address import board_names, turn_timeout
 from tvm_ops.errors import InputError
+from tvm_ops.targets import get_target
 from tvm_ops.task import Knobs
 from tvm_ops.tuning.measure import ENVIRONMENT, Outcome
 from tvm_ops.tuning.setting import Setting
@@ -97,10 +99,9 @@ class ClusterPool:
         if ":" in setting.board:
             board = self._next_board(setting.board.split(","))
             if board is None:
-                words = f"no worker of the cluster has board {setting.board}"
-                outcome.set_result(_environment(f"{words}; dask worker --resources says so"))
+                outcome.set_result(_environment(_nobody_has(board_names(setting.board))))
                 return outcome
-            job["setting"], needed = replace(setting, board=board).to_json(), {board: 1}
+            job["setting"], needed = replace(setting, board=board).to_json(), _resource(board)
         timeout = BUILD_TIMEOUT + setting.timeout + turn_timeout(setting.board)
         try:
             running = self._client.submit(
@@ -112,12 +113,40 @@ class ClusterPool:
             running.add_done_callback(lambda done: outcome.set_result(self._outcome(done)))
         return outcome
 
+    def prepare(self, board: Board) -> str:
+        """Have the worker next to a board, or to each of a group, reach it; the board's label.
+
+        Raises ``InputError`` where no worker has it or it cannot be used.
+        """
+        if not board.is_elsewhere:
+            board.prepare()
+            return board.label
+        missing = sorted(set(board.names) - self._boards())
+        if missing:
+            raise InputError(f"--cluster {self._address}: {_nobody_has(missing)}")
+        asked = [
+            self._client.submit(
+                prepare_here, one, board.target.name, resources=_resource(one), pure=False
+            )
+            for one in board.spec.split(",")
+        ]
+        answers = self._client.gather(asked)
+        for answer in answers:
+            if "error" in answer:
+                raise InputError(answer["error"])
+        return "; ".join(answer["label"] for answer in answers)
+
     def _next_board(self, boards: list[str]) -> str | None:
-        """Of those that some worker has, in turns."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        there = [b for b in boards if any(b in worker["resources"] for worker in workers)]
+        """The ``spec`` of one that some worker has, in turns."""
+        known = self._boards()
+        there = [board for board in boards if board_names(board)[0] in known]
         self._turns += 1
         return there[self._turns % len(there)] if there else None
+
+    def _boards(self) -> set[str]:
+        """The names of those that workers have now."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return {name for worker in workers for name in worker["resources"]}
 
     def _outcome(self, done: Any) -> Outcome:
         from distributed import KilledWorker
@@ -148,6 +177,26 @@ def measure_here(job: dict[str, Any], timeout: float, version: str) -> dict[str,
         return vars(_environment(str(error)))
     finally:
         _idle.put(worker)
+
+
+def prepare_here(board: str, target: str) -> dict[str, str]:
+    """On the Dask worker next to a board: its ``label``, or the ``error`` why it cannot be used."""
+    try:
+        place = get_board(board, get_target(target))
+        place.prepare()
+    except InputError as error:
+        return {"error": str(error)}
+    return {"label": place.label}
+
+
+def _resource(board: str) -> dict[str, int]:
+    return {board_names(board)[0]: 1}
+
+
+def _nobody_has(boards: list[str]) -> str:
+    """With the cure."""
+    start = f'dask worker ADDRESS --resources "{boards[0]}=1"'
+    return f"no worker of the cluster has board {', '.join(boards)}; start one beside it: {start}"
 
 
 @cache

@@ -16,7 +16,7 @@ from tvm_ops.tuning.failures import CandidatesFail
 from tvm_ops.tuning.job import Job, Name, Observer, name
 from tvm_ops.tuning.log import Record, best, log_path, read_log
 from tvm_ops.tuning.options import Options
-from tvm_ops.tuning.pool import Pool, open_pool
+from tvm_ops.tuning.pool import Pool, open_pool, prepare_board
 from tvm_ops.tuning.progress import Progress
 from tvm_ops.tuning.session import Session, batches_ahead, run_rounds
 from tvm_ops.tuning.slices import float_macs, slice_rows, sliced
@@ -54,7 +54,7 @@ def run_job(
         (job.skipped if skip else todo).append(task)
     if todo:
         for target in {task.target.name: task.target for task in todo}.values():
-            get_timing_board(chosen.board, target).prepare()
+            prepare_board(get_timing_board(chosen.board, target), cluster)
         with open_pool(workers, cluster) as pool:
             work = _Work(job, chosen, pool, observer)
             if budget is None:

@@ -59,7 +59,8 @@ def tune(
     where nothing can be measured or logged.
     """
     chosen = Options(**options)
-    get_timing_board(chosen.board, task.target).prepare()
+    place = get_timing_board(chosen.board, task.target)
+    pool.prepare(place) if pool else place.prepare()
     with ExitStack() as stack:
         session = Session(task, chosen, observer)
         pool = pool or stack.enter_context(open_pool(workers))

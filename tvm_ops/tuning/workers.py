@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 import tvm_ops
+from tvm_ops.boards import Board
 from tvm_ops.boards.address import turn_timeout
 from tvm_ops.task import Knobs
 from tvm_ops.tuning.measure import ENVIRONMENT, Outcome
@@ -138,6 +139,11 @@ class WorkerPool:
     def _stop(self) -> None:
         for worker in self._workers:
             worker.stop()
+
+    def prepare(self, board: Board) -> str:
+        """Reach the board from here; ``InputError`` where it cannot be used. Its label."""
+        board.prepare()
+        return board.label
 
     def submit(self, setting: Setting, knobs: Knobs, cycle_limit: int | None) -> Future[Outcome]:
         """Have a candidate measured; first come, first served."""
