@@ -137,6 +137,80 @@ def test_the_clock_is_pinned_and_restored(server, programs) -> None:
     assert governor(server) == "ondemand"
 
 
+def sudo(server: Server, allowed: str) -> None:
+    """The board's: ``allowed`` says yes or no; only the governor may be written, as sudoers has it.
+
+    Like the kernel's, the file keeps what it has where nothing is written.
+    """
+    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
+    (policy / "scaling_governor").chmod(0o444)
+    (server.folder / "sudo-allowed").write_text(allowed)
+    path = server.folder / "bin/sudo"
+    path.write_text(
+        f"#!/bin/sh\n[ $(cat {server.folder}/sudo-allowed) = yes ] || exit 1\n"
+        f'[ "$*" = "-n tee {policy}/scaling_governor" ] || exit 1\n'
+        f'text=$(cat)\n[ -n "$text" ] || exit 0\n'
+        f'cd {policy}; echo "$text" >new; chmod 444 new; mv -f new scaling_governor\n'
+    )
+    path.chmod(0o755)
+
+
+def test_the_clock_is_pinned_by_sudo_where_that_is_allowed(server, programs) -> None:
+    seen = server.folder / "seen-sudo"
+    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
+    firmware = vcgencmd(server, f"cat {policy}/scaling_governor >>{seen}; echo throttled=0x0")
+    sudo(server, "yes")
+    board = get_board(server.address, HOST)
+    board.connect()
+    assert board.label.endswith("clock pinned while measuring")
+    assert board.run(programs["host"], task="rows").error is None
+    assert seen.read_text().split() == ["ondemand", "performance", "performance"]
+    assert governor(server) == "ondemand"
+    firmware.unlink()
+
+
+def test_a_clock_that_may_not_be_pinned_is_said_and_measured_as_it_is(
+    server, programs, monkeypatch
+) -> None:
+    monkeypatch.setattr(ssh, "PAUSES", (0.0, 0.0))
+    sudo(server, "no")
+    board = get_board(server.address, HOST)
+    board.connect()
+    words = "clock not pinned (governor ondemand, no right to change it)"
+    assert board.label == f"{server.address}, wall clock, {words}"
+    assert board.run(programs["host"], task="rows").error is None
+    sudo(server, "yes")
+    board.connect()
+    sudo(server, "no")  # what is measured now would not compare with what was before
+    result = board.run(programs["host"], task="rows")
+    assert result.board_failed and result.error == (
+        f"disturbed: {server.address}: its clock could not be pinned any more, in each of 3 runs"
+    )
+    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
+    (policy / "scaling_available_governors").write_text("ondemand schedutil\n")
+    board.connect()
+    assert board.label.endswith("not pinned (governor ondemand, its kernel has no performance)")
+    assert board.run(programs["host"], task="rows").error is None
+
+
+def test_a_pinned_clock_that_falls_disturbs(server, programs, monkeypatch) -> None:
+    """The second time that it is looked at, in the first run; then it is as it was."""
+    monkeypatch.setattr(ssh, "PAUSES", (0.0, 0.0))
+    count = server.folder / "looks"
+    count.write_text("")
+    clock = server.folder / "sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq"
+    firmware = vcgencmd(
+        server,
+        f"echo >>{count}; case $(wc -l <{count}) in 3) echo 600000 >{clock};; "
+        f"*) echo 1800000 >{clock};; esac; echo throttled=0x0",
+    )
+    board = get_board(server.address, HOST)
+    board.connect()
+    assert board.run(programs["host"], task="rows").error is None
+    assert len(count.read_text()) == 5  # one look to connect, two in each of two runs
+    firmware.unlink()
+
+
 def test_the_clock_is_restored_where_the_run_is_interrupted(server, programs) -> None:
     """Killing the client at once is the worst of what Ctrl-C can do."""
     code = f"""

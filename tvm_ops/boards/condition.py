@@ -67,11 +67,16 @@ def _number(text: str | None) -> int | None:
         return None
 
 
-def disturbance(before: Condition, after: Condition, pinned: bool) -> str | None:
+def disturbance(
+    before: Condition, after: Condition, pinned: bool, unpinned: bool = False
+) -> str | None:
     """Why what was measured between the two does not count; None if it does.
 
-    A pinned clock that is lower afterwards was lowered by the firmware or the kernel.
+    A pinned clock that is lower afterwards was lowered by the firmware or the kernel. ``unpinned``:
+    it was to be pinned like that of the other measurements, and could not be.
     """
+    if unpinned:
+        return "its clock could not be pinned any more"
     for condition in (before, after):
         if condition.slowed_by:
             return condition.slowed_by
@@ -89,7 +94,11 @@ def disturbance(before: Condition, after: Condition, pinned: bool) -> str | None
 
 @dataclass(frozen=True)
 class Probe:
-    """What a board says of itself. ``pin``: direct, sudo, no (not allowed), absent (no such)."""
+    """What a board says of itself.
+
+    ``pin``, how its clock's governor is set: ``direct``, ``sudo``, or why not: ``no`` (not
+    allowed), ``lacking`` (it has no ``performance``), ``absent`` (there is none).
+    """
 
     machine: str
     elf: bytes
@@ -128,10 +137,17 @@ class Probe:
         return f"its programs are {bits}-bit {name}, its kernel {self.machine}"
 
     @property
+    def pins(self) -> bool:
+        """Whether the clock is pinned while something is measured."""
+        return self.pin in ("direct", "sudo")
+
+    @property
     def clock(self) -> str:
         """Whether the clock is pinned while something is measured, in words."""
         if self.pin == "absent":
             return "clock as it is (the kernel offers no governor)"
+        if self.pin == "lacking":
+            return f"clock not pinned (governor {self.governor}, its kernel has no performance)"
         if self.pin == "no":
             return f"clock not pinned (governor {self.governor}, no right to change it)"
         return "clock pinned while measuring"

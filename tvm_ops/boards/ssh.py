@@ -136,9 +136,8 @@ class SshBoard(Board):
             line = finished.stderr.strip().splitlines()[-1]
             hint = "programs have to be allowed below TMPDIR there (mount option noexec)"
             raise BoardGone(f"{self.name}: {line}; {hint}")
-        pinned = self.probe.pin in ("direct", "sudo") and "unpinned" not in facts
         before, after = (Condition.of(facts, f"{when}.") for when in ("before", "after"))
-        reason = disturbance(before, after, pinned)
+        reason = disturbance(before, after, self.probe.pins, "unpinned" in facts)
         if reason and not finished.failure:
             error = f"disturbed: {self.name}: {reason}, in each of {len(PAUSES) + 1} runs"
             return Measured(finished, error=error)

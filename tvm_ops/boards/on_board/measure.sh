@@ -1,6 +1,6 @@
 # Run one program in a folder of its own, alone on the board, its clock pinned if that is allowed.
 #
-#   $1 bytes of the tar on standard input   $2 seconds   $3 direct, sudo, no or absent
+#   $1 bytes of the tar on standard input   $2 seconds   $3 direct or sudo: pin the clock so
 #   $4 KiB of address space, or unlimited   $5 files to give back, in words   the rest: the program
 #
 # Says "ready" when it is its turn, then reads the tar, then writes one with what came of it.

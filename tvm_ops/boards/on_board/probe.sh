@@ -10,11 +10,14 @@ governor=$(cat "$cpufreq"/policy*/scaling_governor 2>/dev/null | head -n 1)
 echo "governor=$governor"
 pin=no
 for file in "$cpufreq"/policy*/scaling_governor; do
+    offered=${file%/*}/scaling_available_governors
     if [ ! -e "$file" ]; then
         pin=absent
+    elif [ -e "$offered" ] && ! grep -qw performance "$offered"; then
+        pin=lacking
     elif [ -w "$file" ]; then
         pin=direct
-    elif sudo -n true 2>/dev/null; then
+    elif sudo -n tee "$file" </dev/null >/dev/null 2>&1; then # writes nothing; nobody is asked
         pin=sudo
     fi
     break
