@@ -55,7 +55,5 @@ def entries_of(
         origin = f"nearest, {record.task}" if record else "default, not tuned"
         if record and record.task == task.key and record.cost:
             origin = f"tuned, {record.cost * 1e3:.3f} ms {record.board}"
-        elif record and record.imported:
-            origin = f"imported from {record.board}, {record.task}"
         rows.append({"task": task.key, "knobs_from": origin})
     return entries, rows

@@ -133,19 +133,20 @@ def other_boards_knobs(task: Task, logs: Path, boards: Sequence[str], n: int) ->
 def best_knobs(task: Task, logs: Path) -> tuple[Knobs, Record | None]:
     """What to build the task with, and the record that it is from.
 
-    The best of its log; else, with an ``UntunedWarning``, the fastest imported one of a workload
-    that differs in what follows the sum at most, that of the nearest tuned workload (whose record
-    names it), or the template's default and None.
+    The best of its log; else, with an ``UntunedWarning``, that of the nearest tuned workload (whose
+    record names it), or the template's default and None. Imported records are for searches only:
+    their seconds are those of AutoTVM's code on another board, and the modelled default was faster
+    than the best of them in 15 of 16 cases (docs/from-autotvm.md).
     Raises ``InputError`` for a log that cannot be read or has other knobs than the template.
     """
     record = best(read_task(log_path(logs, task.target.name, task.operator), task))
     if record:
         return record.knobs, record
-    same = [record for record in imported(task, logs) if _same_sum(task, record)]
-    knobs, record = next(_adapted(task, same, 1), None) or untuned_knobs(task, logs)
+    knobs, record = untuned_knobs(task, logs)
     source = f"knobs of the nearest one, {record.task}" if record else "default knobs"
-    if record and record.imported:
-        source = f"knobs imported from {record.board}, not measured here; tune compares them"
+    same = [record for record in imported(task, logs) if _same_sum(task, record)]
+    if same:
+        source += f"; tune tries those of {same[0].board}, which were not measured here"
     message = f"{task.key} is not tuned for {task.target.name}: {source}"
     warnings.warn(UntunedWarning(message), stacklevel=2)
     return knobs, record
