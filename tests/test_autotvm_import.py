@@ -282,5 +282,13 @@ def test_the_verb_says_what_it_did(tmp_path: Path, run_cli: RunCli, refused: Any
     assert "nothing to import, no lines" in refused("import-log", "autotvm.log", "--logs", "logs")
     path.write_bytes(b"\xff\xfe")
     assert "no UTF-8 text" in refused("import-log", "autotvm.log", "--logs", "logs")
+    path.write_text(lines.text(lines.CONV)[:80])  # one line is all that there is to say
+    assert "autotvm.log:1: no JSON" in refused("import-log", "autotvm.log", "--logs", "logs")
+    path.write_text('{"i": ["llvm", "conv2d", []], "r": [[1.0], 0, 0, 1.0], "v": 0.1}')
+    why = refused("import-log", "autotvm.log", "--logs", "logs")
+    assert "autotvm.log:1: no AutoTVM record, a part is missing" in why
+    path.write_text('{"i": ["llvm", "conv2d", []], "c": {"i": 1}, "r": [[1], 0, 0, 1], "v": 0.1}')
+    why = refused("import-log", "autotvm.log", "--logs", "logs")
+    assert "autotvm.log:1: no AutoTVM record: it has no 'e'" in why
     assert "No such file" in refused("import-log", "none.log", "--logs", "logs")
     assert "unknown target 'rpi9'" in refused("import-log", "autotvm.log", "--target", "rpi9")

@@ -73,7 +73,10 @@ def test_the_file_of_boards(boards_file: Path) -> None:
     assert get_board("pi4-a,slow", get_target("rpi4")).names == ["ssh:pi@pi4-a", "ssh:x"]
     with pytest.raises(InputError, match="board 'pi4-a' is a rpi4, not a rpi3"):
         get_board("pi4-a", get_target("rpi3"))
-    with pytest.raises(InputError, match=r"unknown board 'pi5'; known: modelled, host, .*slow"):
+    with pytest.raises(
+        InputError,
+        match=r"unknown board 'pi5', did you mean 'pi4-a'\? known: modelled, host, .*slow",
+    ):
         resolve("pi5")
 
 

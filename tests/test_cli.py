@@ -70,6 +70,12 @@ def test_an_unknown_name_gets_a_suggestion_and_the_known_ones(refused, arguments
     assert "known: " in line
 
 
+def test_an_unknown_option_gets_a_suggestion(refused):
+    line = refused("tune", "conv2d", "--target", "rpi4", "--trails", "3")
+    why = "unrecognized arguments: --trails 3, did you mean '--trials'?; see tvm-ops tune --help"
+    assert line == f"tvm-ops: error: {why}\n"
+
+
 OPERATOR = "winograd_conv2d"
 KEY = "winograd_conv2d-n1_ci4_h8_w8_co4_k3_s1_p1-f32"
 BUILD = ["build", OPERATOR, "--target", "host", "-o", "out"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tvm_ops.errors import InputError
+from tvm_ops.guess import guess
 
 LISTS = ("operators", "targets", "workloads", "peers")
 
@@ -41,11 +41,9 @@ def known_name(kind: str, name: str, known: Iterable[str]) -> str:
     names = list(known)
     if name in names:
         return name
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    guess = f", did you mean '{close[0]}'?" if close else ";"
     # argparse swallows the text of a ValueError, such as InputError, but not of its own error.
     raise argparse.ArgumentTypeError(
-        f"unknown {kind} '{name}'{guess} known: {', '.join(names) or 'none'}"
+        f"unknown {kind} '{name}'{guess(name, names) or ';'} known: {', '.join(names) or 'none'}"
     )
 
 

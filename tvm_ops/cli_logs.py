@@ -21,6 +21,8 @@ def import_log(arguments: Namespace) -> int:
 
     target = get_target(arguments.target) if arguments.target else None
     result = read(arguments.file, arguments.logs or log.ROOT, target, _shown)
+    if len(result.refused) == 1 and not (result.new or result.known):
+        raise InputError(result.refused[0])  # it is all that there is to say
     for why in result.refused:
         print(f"tvm-ops: refused: {why}", file=sys.stderr)
     rows = [

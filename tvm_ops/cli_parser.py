@@ -30,6 +30,7 @@ from tvm_ops.cli_boards_parser import add_board, add_boards, add_deploy, add_sig
 from tvm_ops.cli_parser_logs import add_export_log, add_import_log
 from tvm_ops.cli_parser_tuning import add_choose, add_tune
 from tvm_ops.errors import InputError
+from tvm_ops.guess import guess
 
 _ABOUT = """\
 Neural-network operators for ARM boards: tune, build, bundle, run, compare.
@@ -78,7 +79,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if argv[:1] == ["board"] and "--" in argv:
         at = own.index("--")
         own, program = own[:at], own[at + 1 :]
-    arguments = parser.parse_args(own, argparse.Namespace(program=program))
+    arguments, unknown = parser.parse_known_args(own, argparse.Namespace(program=program))
+    if unknown:
+        verb: Parser = group.choices[arguments.verb]
+        options = [option for action in verb._actions for option in action.option_strings]
+        meant = guess(unknown[0], options) if unknown[0].startswith("-") else ""
+        verb.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
     if "several_boards" in arguments:
         choose_board(arguments)
     return arguments

@@ -79,7 +79,9 @@ def parse_line(text: str, where: str) -> Line:
         return _line(row)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+    except KeyError as error:
+        raise InputError(f"{where}: no AutoTVM record: it has no {error}") from None
+    except (IndexError, TypeError, ValueError, OverflowError):
         raise InputError(
             f"{where}: no AutoTVM record, a part is missing or of another kind"
         ) from None

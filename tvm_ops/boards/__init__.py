@@ -11,6 +11,7 @@ from tvm_ops.boards.group import BoardGroup
 from tvm_ops.boards.host import HostBoard
 from tvm_ops.boards.modelled import ModelledBoard
 from tvm_ops.errors import InputError
+from tvm_ops.guess import guess
 from tvm_ops.targets import Target
 
 __all__ = ["BOARDS", "Board", "RunResult", "default_board", "get_board", "get_timing_board"]
@@ -64,7 +65,8 @@ def resolve(name: str, target: Target | None = None) -> Address:
     configured = configured_boards()
     if name not in configured:
         known = ", ".join([*BOARDS, *FORMS.values(), *configured])
-        raise InputError(f"unknown board '{name}'; known: {known}; of {boards_file()}")
+        meant = guess(name, [*BOARDS, *configured]) or ";"
+        raise InputError(f"unknown board '{name}'{meant} known: {known}; of {boards_file()}")
     board = configured[name]
     if target and board.target not in (None, target.name):
         raise InputError(f"board '{name}' is a {board.target}, not a {target.name}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 
 from tvm_ops.chooser import LAYOUTS
 from tvm_ops.errors import InputError
+from tvm_ops.guess import guess
 from tvm_ops.networks import NETWORKS
 from tvm_ops.operators import operator_names
 from tvm_ops.targets import NAMES, Target, get_target
@@ -27,7 +27,7 @@ Check = Callable[[Any], bool]
 def read_plan(path: Path) -> Plan:
     """The job of a YAML file; docs/tuning.md has one.
 
-    Raises ``InputError``, with the line where YAML itself is wrong, else with the entry.
+    Raises ``InputError`` with the line, and of a task's entry also with its number.
     """
     entries = _mapping(_parse(path), str(path), _JOB)
     plan = Plan(options={key: entries[key] for key in _OPTIONS if key in entries})
@@ -37,12 +37,12 @@ def read_plan(path: Path) -> Plan:
         plan.options.setdefault("trials", entries["budget"])
     for target in entries["targets"]:
         for number, entry in enumerate(entries["tasks"], 1):
-            where = f"{path}: tasks, entry {number}"
+            what = f"tasks, entry {number}: "
+            checked = _mapping(entry, str(path), _TASK, what)
             try:
-                _add(plan, _mapping(entry, where, _TASK), get_target(target))
+                _add(plan, checked, get_target(target))
             except InputError as error:
-                words = str(error).removeprefix(f"{where}: ")
-                raise InputError(f"{where}: {words}") from None
+                raise InputError(f"{path}:{checked.line}: {what}{error}") from None
     if not plan.tasks:
         raise InputError(f"{path}: no layer has a schedule for its layout")
     return plan
@@ -64,17 +64,32 @@ def _parse(path: Path) -> Any:
     raise InputError(f"{where}: {why}; a job file is YAML, docs/tuning.md has one")
 
 
+class _Entry(dict[str, Any]):
+    """A mapping that knows in which line of the file it and its keys are."""
+
+    line: int
+    lines: dict[str, int]
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses a key that is there twice, of which YAML's own would take the last."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _value in node.value:
-            if key.value in seen:
-                problem = f"'{key.value}' is there twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return dict(super().construct_mapping(node, deep))
+
+def _entry(loader: _Loader, node: Any) -> _Entry:
+    lines: dict[str, int] = {}
+    for key, _value in node.value:
+        name = str(key.value)
+        if name in lines:
+            problem = f"'{name}' is there twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+        lines[name] = key.start_mark.line + 1
+    values: dict[Any, Any] = loader.construct_mapping(node, deep=True)
+    entry = _Entry(values)
+    entry.line, entry.lines = node.start_mark.line + 1, lines
+    return entry
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _entry)
 
 
 def _add(plan: Plan, entry: dict[str, Any], target: Target) -> None:
@@ -99,11 +114,18 @@ def _add(plan: Plan, entry: dict[str, Any], target: Target) -> None:
 
 @dataclass(frozen=True)
 class _Key:
-    """What an entry's value has to be, in words too."""
+    """What an entry's value has to be, in words too; ``names``: those that are allowed, if so."""
 
     check: Check
     words: str
     needed: bool = False
+    names: Collection[str] = ()
+
+    def complaint(self, given: Any) -> str:
+        """What is wrong with a value, and which was probably meant."""
+        wrong = [v for v in (given if isinstance(given, list) else [given]) if v not in self.names]
+        meant = guess(str(wrong[0]), self.names) if wrong else ""
+        return f"{given!r}{meant or ','} it has to be {self.words}"
 
 
 def _is_whole(least: int) -> Check:
@@ -115,7 +137,7 @@ def _is_positive(value: Any) -> bool:
 
 
 def _one_of(names: Collection[str]) -> _Key:
-    return _Key(lambda value: value in names, f"one of {', '.join(names)}")
+    return _Key(lambda value: value in names, f"one of {', '.join(names)}", names=names)
 
 
 def _list_of(names: Collection[str] | None, needed: bool = False) -> _Key:
@@ -125,7 +147,7 @@ def _list_of(names: Collection[str] | None, needed: bool = False) -> _Key:
         return all(isinstance(v, str) and (names is None or v in names) for v in value)
 
     which = f"one or more of {', '.join(names)}" if names else "one or more keys"
-    return _Key(check, f"a list of {which}", needed)
+    return _Key(check, f"a list of {which}", needed, names or ())
 
 
 _DURATION = _Key(is_duration, "a duration, as 90s, 30m, 1h30m or 7d")
@@ -158,20 +180,18 @@ _TASK = {
 }
 
 
-def _mapping(value: Any, where: str, keys: dict[str, _Key]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: has to have entries like '{next(iter(keys))}: ...'")
+def _mapping(value: Any, path: str, keys: dict[str, _Key], what: str = "") -> _Entry:
+    """``value`` if it is a sound entry; ``what`` names it in an ``InputError``."""
+    if not isinstance(value, _Entry):
+        raise InputError(f"{path}: {what}has to have entries like '{next(iter(keys))}: ...'")
     for key, given in value.items():
+        where = f"{path}:{value.lines.get(key, value.line)}: {what}"
         if key not in keys:
-            raise InputError(f"{where}: unknown key '{key}'{_guess(str(key), keys)}")
+            meant = guess(str(key), keys) or f"; known: {', '.join(keys)}"
+            raise InputError(f"{where}unknown key '{key}'{meant}")
         if not keys[key].check(given):
-            raise InputError(f"{where}: {key} is {given!r}, it has to be {keys[key].words}")
+            raise InputError(f"{where}{key} is {keys[key].complaint(given)}")
     for key, kind in keys.items():
         if kind.needed and key not in value:
-            raise InputError(f"{where}: '{key}' is missing: {kind.words}")
+            raise InputError(f"{path}:{value.line}: {what}'{key}' is missing: {kind.words}")
     return value
-
-
-def _guess(key: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
-    return f", did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
