@@ -10,8 +10,10 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import warnings
 from datetime import datetime, timezone
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,9 @@ from killed_jobs import OPTIONS, TASK, InstantPool
 
 from tvm_ops.errors import InputError, JobStopped, RepairedWarning
 from tvm_ops.template import default_knobs
-from tvm_ops.tuning import log
-from tvm_ops.tuning.log_file import append_lines, numbered_lines, repair
+from tvm_ops.tuning import log, log_file
+from tvm_ops.tuning.log_file import append_lines, check_writable, numbered_lines, repair
+from tvm_ops.tuning.run_job import run_job
 from tvm_ops.tuning.session import tune
 from tvm_ops.tuning.space import knobs_id
 
@@ -51,6 +54,18 @@ def test_a_line_torn_at_any_byte_is_cut_off_or_made_whole(tmp_path: Path, how: s
         assert path.read_text() == "".join(kept)
 
 
+def test_a_log_that_cannot_be_written_is_said_before_anything_is_tuned(tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
+    places = {"a file": "Not a directory"}
+    if not os.access("/proc/1", os.W_OK):
+        places["/proc/1"] = "denied|Read-only"
+    for folder, why in places.items():
+        with pytest.raises(JobStopped, match=f"cannot be written: .*({why})"):
+            run_job([TASK], logs=tmp_path / folder, observer=pytest.fail)
+    check_writable(tmp_path / "not/yet/there")
+    assert not (tmp_path / "not").exists()
+
+
 def test_a_torn_line_longer_than_what_is_read_at_once(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text(LINES[0] + '{"x": "' + "y" * 200_000)
@@ -77,8 +92,18 @@ def test_a_full_disk_keeps_what_was_there_and_says_so(tmp_path: Path, room: int)
     assert read(path) == [LINES[0], long]
 
 
-def test_two_writers_tear_nothing(tmp_path: Path) -> None:
+class SlowFile(FileIO):
+    """Writes a half at a time, as a disk may, so that another writer could come in between."""
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        written = super().write(data[: len(data) // 2 or 1])
+        time.sleep(0.0002)
+        return written
+
+
+def test_two_writers_tear_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Descriptors of their own, as two processes have them; batches stay together."""
+    monkeypatch.setattr(log_file, "FileIO", SlowFile)
     path = tmp_path / "log"
     batches = [[json.dumps({"w": w, "i": i, "pad": "x" * 5000}) + "\n"] * 4 for w in range(2)
                for i in range(20)]  # fmt: skip
@@ -93,6 +118,28 @@ def test_two_writers_tear_nothing(tmp_path: Path) -> None:
     lines = read(path)
     assert sorted(lines[i] for i in range(0, len(lines), 4)) == sorted(b[0] for b in batches)
     assert all(len(set(lines[i : i + 4])) == 1 for i in range(0, len(lines), 4))
+
+
+def test_two_jobs_on_one_log_lose_nothing(tmp_path: Path) -> None:
+    """At the same time, of other seeds: the log has what each says that it has measured."""
+    program = f"""
+        import sys
+        from pathlib import Path
+        from killed_jobs import OPTIONS, TASK, InstantPool
+        from tvm_ops.tuning.session import tune
+        options = OPTIONS | {{"trials": 400, "seed": int(sys.argv[1])}}
+        print(tune(TASK, logs=Path("{tmp_path}"), pool=InstantPool(), **options).measured)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    env = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    jobs = [
+        subprocess.Popen([*command, seed], env=env, stdout=subprocess.PIPE) for seed in ("3", "4")
+    ]
+    measured = [int(job.communicate(timeout=120)[0]) for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0] and max(measured) == 400
+    assert len(log.read_log(log.log_path(tmp_path, "rpi4", "conv2d"))) == sum(measured)
+    options = OPTIONS | {"trials": 400}
+    assert tune(TASK, logs=tmp_path, pool=InstantPool(), **options).measured == 0
 
 
 def test_zeros_of_a_power_failure_are_cut_off_and_other_files_are_not(tmp_path: Path) -> None:

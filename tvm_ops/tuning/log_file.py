@@ -7,6 +7,7 @@ and gone with the process that held them.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -94,6 +95,19 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             yield line, f"{path}:{number}"
+
+
+def check_writable(path: Path) -> None:
+    """Raises ``JobStopped`` where nothing can be appended, before there is anything to append.
+
+    Makes nothing: a job that is refused later leaves no trace.
+    """
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if there != path and not there.is_dir():
+        raise _unwritable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if not os.access(there, os.W_OK):
+        why = errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES
+        raise _unwritable(path, OSError(why, os.strerror(why)))
 
 
 @contextmanager

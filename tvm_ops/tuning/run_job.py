@@ -15,6 +15,7 @@ from tvm_ops.tuning.allocation import Gains, most_promising
 from tvm_ops.tuning.failures import CandidatesFail
 from tvm_ops.tuning.job import Job, Name, Observer, name
 from tvm_ops.tuning.log import Record, best, log_path, read_log
+from tvm_ops.tuning.log_file import check_writable
 from tvm_ops.tuning.options import Options
 from tvm_ops.tuning.pool import Pool, open_pool, prepare_board
 from tvm_ops.tuning.progress import Progress
@@ -51,6 +52,8 @@ def run_job(
         place = get_timing_board(chosen.board, task.target)
         have = [r for r in records.of(task) if r.board in place.names]
         skip = budget is None and skip_tuned and is_tuned(task, have, chosen.trials)
+        if not skip:
+            check_writable(log_path(chosen.logs, task.target.name, task.operator))
         (job.skipped if skip else todo).append(task)
     if todo:
         for target in {task.target.name: task.target for task in todo}.values():
