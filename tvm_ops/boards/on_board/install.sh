@@ -42,6 +42,7 @@ case $action in
         old=$(version_of current)
         [ -z "$old" ] || point previous "$old"
         point current "$4"
+        sync # or a power failure might take the links back to what is removed now
         for folder in "$prefix"/versions/*; do
             case ${folder##*/} in
                 "$4" | "$old") ;;
@@ -63,6 +64,7 @@ case $action in
         alone
         new=$(version_of previous) old=$(version_of current)
         [ -n "$new" ] || fail "there is no previous version in $prefix"
+        [ "$new" != "$old" ] || fail "the previous version $new is the current one: deploy again"
         sound "$prefix/versions/$new" || fail "the previous version $new has wrong checksums"
         point current "$new"
         point previous "$old"
