@@ -115,6 +115,7 @@ def test_slices_are_no_trials_and_workloads_are_chosen(tmp_path: Path) -> None:
 
 
 USE = """
+    import json
     import sys
 
     import numpy as np
@@ -126,6 +127,7 @@ USE = """
     arrays = np.load(data)
     database = ms.database.JSONDatabase(work_dir=folder, allow_missing=False)
     outputs = {}
+    notes = {note["task"]: note for note in json.load(open(f"{folder}/tasks.json"))}
     for found in database.get_all_tuning_records():
         module = found.workload.mod
         key = str(module["main"].attrs["tvm_ops.task"])
@@ -134,9 +136,13 @@ USE = """
         best.trace.apply_to_schedule(schedule, remove_postproc=False)
         library = tvm.compile(schedule.mod, target=found.target)
         buffers = module["main"].params
-        names = [f"{key}.{buffer.name}" for buffer in buffers[:-1]]
-        y = np.zeros([int(size) for size in buffers[-1].shape], "float32")
-        arguments = [tvm.runtime.tensor(array) for array in [*(arrays[n] for n in names), y]]
+        shapes = [[int(size) for size in buffer.shape] for buffer in buffers]
+        assert shapes == [argument["shape"] for argument in notes[key]["arguments"]]
+        given = [arrays[f"{key}.{buffer.name}"] for buffer in buffers[:-1]]
+        given.append(np.zeros(shapes[-1], str(buffers[-1].dtype)))
+        arguments = [
+            tvm.runtime.tensor(array.reshape(shape)) for array, shape in zip(given, shapes)
+        ]
         library["main"](*arguments)
         outputs[key] = arguments[-1].numpy()
         assert [float(s) for s in best.run_secs] == [0.001], best.run_secs
@@ -151,11 +157,15 @@ SHAPES = {
 
 
 def database_tasks() -> list[tuple[Task, dict[str, Any]]]:
-    """Defaults of several operators, straight-line code among them, and AutoTVM's loops."""
+    """Defaults of all operators, straight-line code among them, and AutoTVM's loops."""
     found = []
     for operator, shapes in SHAPES.items():
         for shape in shapes:
             task = parse_task(operator, f"{operator}-{shape}-f32", HOST)
+            found.append((task, default_knobs(task)))
+    for operator in operator_names():
+        if operator not in SHAPES:
+            task = min(listed_tasks(operator, HOST), key=lambda task: task.workload.macs)
             found.append((task, default_knobs(task)))
     conv = parse_task("conv2d", lines.CONV_KEY, HOST)
     return [*found, (conv, lines.CONV_KNOBS)]

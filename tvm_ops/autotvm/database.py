@@ -50,7 +50,7 @@ def write_database(records: Sequence[tuple[Task, Record]], folder: Path) -> list
         database.commit_tuning_record(
             ms.database.TuningRecord(trace, workload, record.seconds, config, arguments)
         )
-        notes.append(_note(task, record))
+        notes.append(_note(task, record, module["main"]))
     paths[2].write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
     return paths
 
@@ -67,11 +67,16 @@ def traced(task: Task, knobs: Knobs) -> tuple[Any, Any]:
     return module, sch.trace
 
 
-def _note(task: Task, record: Record) -> dict[str, Any]:
-    """What the database does not say."""
+def _note(task: Task, record: Record, func: Any) -> dict[str, Any]:
+    """What the database does not say.
+
+    Shapes are the function's own: some join dimensions of what ``pack`` makes, with the same bytes.
+    """
     arguments = [
-        {"name": name, "shape": list(shape), "dtype": dtype}
-        for name, shape, dtype in kernel_arguments(task, record.knobs)
+        {"name": name, "shape": [int(size) for size in buffer.shape], "dtype": dtype}
+        for (name, _shape, dtype), buffer in zip(
+            kernel_arguments(task, record.knobs), func.params, strict=True
+        )
     ]
     return {
         "task": task.key,
