@@ -25,6 +25,7 @@ export PYTHONPATH=$root
 "$python" -m distributed.cli.dask_scheduler --host 127.0.0.1 --port 0 --no-dashboard \
     --scheduler-file "$scheduler" --idle-timeout "600 s" >"$folder/scheduler.log" 2>&1 &
 pids+=($!)
+disown # or bash would tell of its end
 # Waits up to a minute for what a command finds.
 wait_for() {
     for _ in $(seq 300); do
@@ -40,6 +41,7 @@ for workers in 1 2; do
         --death-timeout 20 \
         --scheduler-file "$scheduler" --local-directory "$folder" >"$folder/worker-$workers.log" 2>&1 &
     pids+=($!)
+    disown
     wait_for grep -q "Registered to" "$folder/worker-$workers.log"
     address=$("$python" -c "import json, sys; print(json.load(open(sys.argv[1]))['address'])" "$scheduler")
     "${check[@]}" --cluster "$address" "$@"

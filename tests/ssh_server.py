@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,18 +68,29 @@ def client_of(config: Path, *servers: Server) -> str:
 def meeting_prefix(met: Path, first: Server, second: Server, before: str = "") -> None:
     """A prefix ``meet`` for programs: ``met`` is made once one runs on each board at a time.
 
-    Until then each waits up to 3 s for the other one: the first of a job has nothing beside it.
+    Until then each waits for the other one, up to 20 s; the first of a job, which has nothing
+    beside it, 1 s.
     ``runs`` in the server's folder has a byte for each.
     """
     for own, other in ((first.folder, second.folder), (second.folder, first.folder)):
         path = own / "bin/meet"
         path.write_text(
             f"#!/bin/sh\necho >>{own}/runs\nmkdir {own}/busy\n"
-            f"for i in $(seq 60); do [ ! -e {met} ] || break\n"
+            f"cat {first.folder}/runs {second.folder}/runs 2>/dev/null | wc -l >{own}/so-far\n"
+            f"[ $(cat {own}/so-far) -gt 1 ] && tries=400 || tries=20\n"
+            f"for i in $(seq $tries); do [ ! -e {met} ] || break\n"
             f"[ ! -e {other}/busy ] || touch {met}; sleep 0.05; done\n"
             f'{before} "$@"\ncode=$?\nrmdir {own}/busy\nexit $code\n'
         )
         path.chmod(0o755)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Up to a minute: other work may have the machine."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.05)
 
 
 def make_key(path: Path) -> Path:

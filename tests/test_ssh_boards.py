@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_kernels import ARGUMENTS, compile_kernels, kernel
-from conftest import ROOT
 from ssh_server import (
     Server,
     client_of,
@@ -21,6 +16,7 @@ from ssh_server import (
     running_server,  # noqa: F401 - fixtures
     ssh_client,  # noqa: F401
     ssh_server,
+    wait_for,
 )
 
 from tvm_ops.boards import get_board, ssh
@@ -62,14 +58,6 @@ def arrays() -> dict[str, np.ndarray]:
 
 def expected(given: dict[str, np.ndarray]) -> np.ndarray:
     return given["bias"][:, None] + np.cumsum(given["x"] * given["weights"], axis=1)
-
-
-def vcgencmd(server: Server, script: str) -> Path:
-    """A firmware's program on the board; ``script`` prints its flags."""
-    path = server.folder / "bin/vcgencmd"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return path
 
 
 def test_a_run_gives_all_samples_and_leaves_nothing(server, programs) -> None:
@@ -120,182 +108,30 @@ def test_a_program_that_cannot_be_started_is_the_boards_fault(server, programs) 
     prefix.unlink()
 
 
-def governor(server: Server) -> str:
-    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
-    return (policy / "scaling_governor").read_text().strip()
-
-
-def test_the_clock_is_pinned_and_restored(server, programs) -> None:
-    seen = server.folder / "seen"
-    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
-    vcgencmd(server, f"cat {policy}/scaling_governor >>{seen}; echo throttled=0x0")
-    board = get_board(server.address, HOST)
-    board.connect()
-    assert board.label.endswith("clock pinned while measuring")
-    assert board.run(programs["host"], task="rows").error is None
-    assert seen.read_text().split() == ["ondemand", "performance", "performance"]
-    assert governor(server) == "ondemand"
-
-
-def sudo(server: Server, allowed: str) -> None:
-    """The board's: ``allowed`` says yes or no; only the governor may be written, as sudoers has it.
-
-    Like the kernel's, the file keeps what it has where nothing is written.
-    """
-    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
-    (policy / "scaling_governor").chmod(0o444)
-    (server.folder / "sudo-allowed").write_text(allowed)
-    path = server.folder / "bin/sudo"
-    path.write_text(
-        f"#!/bin/sh\n[ $(cat {server.folder}/sudo-allowed) = yes ] || exit 1\n"
-        f'[ "$*" = "-n tee {policy}/scaling_governor" ] || exit 1\n'
-        f'text=$(cat)\n[ -n "$text" ] || exit 0\n'
-        f'cd {policy}; echo "$text" >new; chmod 444 new; mv -f new scaling_governor\n'
-    )
-    path.chmod(0o755)
-
-
-def test_the_clock_is_pinned_by_sudo_where_that_is_allowed(server, programs) -> None:
-    seen = server.folder / "seen-sudo"
-    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
-    firmware = vcgencmd(server, f"cat {policy}/scaling_governor >>{seen}; echo throttled=0x0")
-    sudo(server, "yes")
-    board = get_board(server.address, HOST)
-    board.connect()
-    assert board.label.endswith("clock pinned while measuring")
-    assert board.run(programs["host"], task="rows").error is None
-    assert seen.read_text().split() == ["ondemand", "performance", "performance"]
-    assert governor(server) == "ondemand"
-    firmware.unlink()
-
-
-def test_a_clock_that_may_not_be_pinned_is_said_and_measured_as_it_is(
-    server, programs, monkeypatch
-) -> None:
-    monkeypatch.setattr(ssh, "PAUSES", (0.0, 0.0))
-    sudo(server, "no")
-    board = get_board(server.address, HOST)
-    board.connect()
-    words = "clock not pinned (governor ondemand, no right to change it)"
-    assert board.label == f"{server.address}, wall clock, {words}"
-    assert board.run(programs["host"], task="rows").error is None
-    sudo(server, "yes")
-    board.connect()
-    sudo(server, "no")  # what is measured now would not compare with what was before
-    result = board.run(programs["host"], task="rows")
-    assert result.board_failed and result.error == (
-        f"disturbed: {server.address}: its clock could not be pinned any more, in each of 3 runs"
-    )
-    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
-    (policy / "scaling_available_governors").write_text("ondemand schedutil\n")
-    board.connect()
-    assert board.label.endswith("not pinned (governor ondemand, its kernel has no performance)")
-    assert board.run(programs["host"], task="rows").error is None
-
-
-def test_a_pinned_clock_that_falls_disturbs(server, programs, monkeypatch) -> None:
-    """The second time that it is looked at, in the first run; then it is as it was."""
-    monkeypatch.setattr(ssh, "PAUSES", (0.0, 0.0))
-    count = server.folder / "looks"
-    count.write_text("")
-    clock = server.folder / "sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq"
-    firmware = vcgencmd(
-        server,
-        f"echo >>{count}; case $(wc -l <{count}) in 3) echo 600000 >{clock};; "
-        f"*) echo 1800000 >{clock};; esac; echo throttled=0x0",
-    )
-    board = get_board(server.address, HOST)
-    board.connect()
-    assert board.run(programs["host"], task="rows").error is None
-    assert len(count.read_text()) == 5  # one look to connect, two in each of two runs
-    firmware.unlink()
-
-
-def test_the_clock_is_restored_where_the_run_is_interrupted(server, programs) -> None:
-    """Killing the client at once is the worst of what Ctrl-C can do."""
-    code = f"""
-import sys
-from pathlib import Path
-from tvm_ops.boards import get_board
-from tvm_ops.targets import get_target
-get_board("{server.address}", get_target("host")).run(Path(sys.argv[1]), task="hang")
-"""
-    get_board(server.address, HOST).connect()  # the connection is this process's
-    command = [sys.executable, "-c", code, str(programs["host"])]
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    for number in (signal.SIGINT, signal.SIGKILL):
-        child = subprocess.Popen(command, env=env, stderr=subprocess.PIPE)
-        wait_for(lambda: governor(server) == "performance")
-        child.send_signal(number)
-        child.communicate()
-        if number == signal.SIGKILL:  # its ssh lives on until the board is done
-            kill_programs(server)
-        wait_for(lambda: governor(server) == "ondemand" and not list(server.temporary.iterdir()))
-
-
-def kill_programs(server: Server) -> None:
-    """End the ssh clients that a killed process left, by their ids."""
-    import psutil
-
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if words[:1] == ["ssh"] and str(server.folder / "config") in words:
-            process.kill()
-
-
-def wait_for(condition) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it does not happen")
-
-
-def test_a_disturbed_run_is_repeated(server, programs, monkeypatch) -> None:
-    monkeypatch.setattr(ssh, "PAUSES", (0.0, 0.0))
-    count = server.folder / "count"
-    count.write_text("")
-    # Throttled in the second look of the first run and in both of the second, then not any more.
-    vcgencmd(
-        server,
-        f"echo >>{count}; case $(wc -l <{count}) in 3|4|5) echo throttled=0x4;; "
-        "*) echo throttled=0x0;; esac",
-    )
-    board = get_board(server.address, HOST)
-    board.connect()  # the first look
-    assert board.run(programs["host"], task="rows").error is None
-    assert len(count.read_text()) == 7
-    vcgencmd(server, "echo throttled=0x50005")
-    result = board.run(programs["host"], task="rows")
-    assert result.board_failed and result.error == (
-        f"disturbed: {server.address}: under-voltage, in each of 3 runs"
-    )
-    vcgencmd(server, "echo throttled=0x50000").unlink()
-    (server.folder / "sys/class/thermal/thermal_zone0/temp").write_text("85000\n")
-    result = board.run(programs["host"], task="rows")
-    assert result.error is not None and "85 degrees" in result.error
-
-
 def test_two_runs_take_turns(server, programs) -> None:
-    """The lock is the board's own, whoever asks."""
-    boards = [get_board(server.address, HOST) for _ in range(2)]
-    for board in boards:
-        board.connect()
-    first = threading.Thread(
-        target=boards[0].run, args=[programs["host"]], kwargs={"task": "hang", "timeout": 2}
-    )
+    """The lock is the board's own, whoever asks: the first holds it until it may go on."""
+    go, hold = server.folder / "go", server.folder / "bin/hold"
+    hold.write_text(f'#!/bin/sh\nwhile [ ! -e {go} ]; do sleep 0.05; done\nexec "$@"\n')
+    hold.chmod(0o755)
+    errors: list[str | None] = []
+
+    def run(spec: str) -> None:
+        errors.append(get_board(spec, HOST).run(programs["host"], task="rows").error)
+
+    first = threading.Thread(target=run, args=[f"{server.address}?exec_prefix=hold"])
     first.start()
-    wait_for(lambda: get_probe(server).holders == 1)
-    second = threading.Thread(
-        target=boards[1].run, args=[programs["host"]], kwargs={"task": "rows"}
-    )
-    second.start()
-    wait_for(lambda: get_probe(server).waiting == 1)
-    assert first.is_alive()
+    try:
+        wait_for(lambda: get_probe(server).holders == 1)
+        second = threading.Thread(target=run, args=[server.address])
+        second.start()
+        wait_for(lambda: get_probe(server).waiting == 1)
+        assert first.is_alive() and errors == []
+    finally:
+        go.write_text("")
     for thread in (first, second):
         thread.join()
     probe = get_probe(server)
-    assert (probe.holders, probe.waiting) == (0, 0)
+    assert (probe.holders, probe.waiting, errors) == (0, 0, [None, None])
 
 
 def get_probe(server: Server):

@@ -52,27 +52,35 @@ def board_spec(boards: list[str], exec_prefix: str | None, insecure: bool) -> st
     return ",".join(specs) or None
 
 
-def add_board(parser: Parser, several: bool = False) -> None:
+def add_board(parser: Parser, several: bool = False, only_ssh: bool = False) -> None:
     """--board, --exec-prefix, --insecure-rpc; ``cli_parser`` makes ``board`` of them."""
+    any_kind = (
+        "modelled, emulated (no timing) or host (default: the first of these that can run the "
+        "target), a real one: ssh:[USER@]HOST[:PORT] or rpc:KEY@HOST:PORT, or a name of the file "
+        "of boards (docs/boards.md)" + ("; several share the work" if several else "")
+    )
     parser.add_argument(
         "--board",
         dest="boards",
         type=board,
         action="append",
         metavar="B",
-        help="modelled, emulated (no timing) or host (default: the first of these that can run "
-        "the target), a real one: ssh:[USER@]HOST[:PORT] or rpc:KEY@HOST:PORT, or a name of the "
-        "file of boards (docs/boards.md)" + ("; several share the work" if several else ""),
+        help="needed: ssh:[USER@]HOST[:PORT], or a name of the file of boards (docs/boards.md)"
+        if only_ssh
+        else any_kind,
     )
     parser.add_argument(
         "--exec-prefix",
         metavar="WORDS",
         help="what stands before each program on an ssh board, such as an emulator",
     )
+    insecure = (
+        "allow rpc boards beyond this machine, without authentication (better: an ssh tunnel)"
+    )
     parser.add_argument(
         "--insecure-rpc",
         action="store_true",
-        help="allow rpc boards beyond this machine, without authentication (better: an ssh tunnel)",
+        help=argparse.SUPPRESS if only_ssh else insecure,
     )
     parser.set_defaults(several_boards=several)
 
@@ -136,7 +144,7 @@ examples:
     parser.add_argument(
         "bundle", type=Path, nargs="?", metavar="BUNDLE", help="a file from: tvm-ops bundle"
     )
-    add_board(parser)
+    add_board(parser, only_ssh=True)
     parser.add_argument(
         "--prefix",
         metavar="DIR",
