@@ -19,9 +19,10 @@ from tvm_ops.interrupts import Interrupts, catch_interrupts, uninterrupted
 
 KEY = "conv2d-n1_ci8_h6_w6_co8_k1_s1_p0-f32"
 JOB = """
-import sys
+import signal, sys
 from tvm_ops.cli import main
 from tvm_ops.tuning import run_job, workers
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 command = [sys.executable, sys.argv.pop(1)]  # candidates loop forever
 run_job.open_pool = lambda *_: workers.WorkerPool(2, command)
 sys.exit(main(sys.argv[1:]))
