@@ -21,6 +21,8 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
 
     ``block``: tiles of pixels that all output channels pass before the next ones; 0 for all.
     ``runs``: how many times as many pixels as registers have room for are finished together.
+    ``k_bits``: of K in a step; 64 with tiles of 8 output channels, 16 with tiles of 32, which are
+    for in-order cores: there nothing hides what the former take to add up a chunk's bytes.
 
     A vector needs a word of x in both halves. `ld1r` does that, on A72 and A76 with an operation of
     the vector pipes; a copy that has each word twice does without. The A53 loads 64 bits a cycle.
