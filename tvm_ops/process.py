@@ -135,11 +135,19 @@ def descendants(pid: int, enough: int = 1 << 16) -> list[int]:
     found: list[int] = []
     waiting = [pid]
     while waiting and len(found) < enough:
-        for thread in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+        children = _children(waiting.pop())
+        found += children
+        waiting += children
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    """Of all its threads; it may end meanwhile, and so may they."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
             with suppress(OSError):
-                children = [int(child) for child in thread.read_text().split()]
-                found += children
-                waiting += children
+                found += map(int, (thread / "children").read_text().split())
     return found
 
 
