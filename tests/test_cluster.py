@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
 from dask_processes import Cluster, cluster
+from distributed import Client
 
 from tvm_ops.boards import get_board
 from tvm_ops.errors import InputError
@@ -46,6 +48,8 @@ def test_what_cannot_be_reached_or_has_no_workers_is_refused(
         with pytest.raises(InputError, match=rf"--cluster {address}: no scheduler answers") as it:
             ClusterPool(address)
         assert "\n" not in str(it.value)
+    left = [thing for thing in gc.get_objects() if isinstance(thing, Client)]
+    assert not left, "half a client may close itself while another one starts, which never ends"
     with pytest.raises(InputError, match="it has no workers; dask worker tcp://127"):
         ClusterPool(running.address)
 

@@ -42,6 +42,12 @@ def runs(process: psutil.Process) -> bool:
     return False
 
 
+def is_candidate(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return runs(process) and process.name() == "bench"
+    return False
+
+
 @pytest.mark.parametrize(
     ("number", "code", "words"),
     [
@@ -69,9 +75,10 @@ def test_workers_and_what_they_run_end_at_once(
     programs: list[psutil.Process] = []
 
     def a_candidate_runs() -> bool:
-        programs[:] = whole.children(recursive=True)
+        with suppress(psutil.NoSuchProcess):  # one that ends while they are listed
+            programs[:] = whole.children(recursive=True)
         assert job.poll() is None
-        return any(runs(process) and process.name() == "bench" for process in programs)
+        return any(map(is_candidate, programs))
 
     wait_for(a_candidate_runs, 60)
     job.send_signal(number)

@@ -9,6 +9,7 @@ without options: ``dask worker SCHEDULER --resources "ssh:pi@10.0.0.7=1"``. Nobo
 from __future__ import annotations
 
 import atexit
+import gc
 import hashlib
 import tempfile
 from concurrent.futures import Future
@@ -35,6 +36,22 @@ CONNECT_TIMEOUT = 10.0  # seconds
 _idle: SimpleQueue[Worker] = SimpleQueue()  # of this Dask worker
 
 
+def _connect(address: str) -> Any:
+    """A client; raises ``InputError`` where no scheduler answers."""
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        why = str(error).splitlines()[0][:200] or type(error).__name__
+    # Half a client closes itself when it is collected. While another one starts, that never ends:
+    # both want one lock. So it is collected here.
+    gc.collect()
+    raise InputError(
+        f"--cluster {address}: no scheduler answers ({why}); dask scheduler starts one"
+    )
+
+
 class ClusterPool:
     """The pool of a session, on the cluster of a scheduler's address, as ``tcp://HOST:8786``.
 
@@ -42,15 +59,7 @@ class ClusterPool:
     """
 
     def __init__(self, address: str) -> None:
-        from distributed import Client
-
-        try:
-            self._client = Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
-            why = str(error).splitlines()[0][:200] or type(error).__name__
-            raise InputError(
-                f"--cluster {address}: no scheduler answers ({why}); dask scheduler starts one"
-            ) from None
+        self._client = _connect(address)
         self._address, self._turns = address, 0
         try:
             self._check_workers()
