@@ -18,6 +18,11 @@ def default(w: Any, target: Any) -> Knobs:
     return {"sketch": "plain", **{name: values[0] for name, values in options.items()}}
 
 
+def legal(_w: Any, _target: Any, _knobs: Knobs) -> bool:
+    """All of them."""
+    return True
+
+
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     """Schedules ``pack_input``, ``sums``, ``finish`` in place; threads take words of y."""
     finish, sums = sch.get_sblock("finish"), sch.get_sblock("sums")

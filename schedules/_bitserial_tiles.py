@@ -175,9 +175,14 @@ def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     sch.parallel(sch.fuse(n, group, channels))
     if knobs["x"] == "direct":
         return
+    parallel_copy(sch, 5)
+
+
+def parallel_copy(sch: Any, outer: int) -> None:
+    """Threads for the copy of x, over so many of its loops, where it is large."""
     loops = sch.get_loops(sch.get_sblock("pack_input"))
     extent = 1
     for loop in loops:
         extent *= int(sch.get(loop).extent)
     if extent >= _PARALLEL_COPY:
-        sch.parallel(sch.fuse(*loops[:5]))
+        sch.parallel(sch.fuse(*loops[:outer]))

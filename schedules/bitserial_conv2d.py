@@ -14,6 +14,14 @@ Knobs = dict[str, Any]
 STRUCTURAL = {"x": None, "duplicated": None, "k_bits": None}
 
 
+_SKETCHES: dict[str, Any] = {
+    "carries": carries,
+    "assembly": tiles,
+    "intrinsics": tiles,
+    "plain": plain,
+}
+
+
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """``carries`` (Cortex-A76), ``assembly`` (AArch64), ``intrinsics``, ``plain``."""
     return {**carries.space(w, target), **tiles.space(w, target), "plain": plain.space(w, target)}
@@ -21,9 +29,7 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     """Whether the tile can read x as it lies."""
-    if knobs["sketch"] == "carries":
-        return carries.legal(w, knobs)
-    return knobs["sketch"] == "plain" or tiles.legal(w, target, knobs)
+    return bool(_SKETCHES[knobs["sketch"]].legal(w, target, knobs))
 
 
 def default(w: Any, target: Any) -> Knobs:
@@ -41,7 +47,4 @@ def likely(w: Any, target: Any) -> list[Knobs]:
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     """Schedules the blocks of ``operators/bitserial_conv2d.py`` in place."""
-    if knobs["sketch"] == "carries":
-        carries.schedule(sch, knobs)
-    else:
-        (plain if knobs["sketch"] == "plain" else tiles).schedule(sch, knobs, target)
+    _SKETCHES[knobs["sketch"]].schedule(sch, knobs, target)

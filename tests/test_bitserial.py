@@ -20,7 +20,7 @@ from tvm_ops.tuning.measure import Measurer
 
 Conv, Dense = bitserial_conv2d.Workload, bitserial_dense.Workload
 Array = NDArray[Any]
-TARGETS = ["host", "rpi3", "rpi4", "rpi3-armv7"]
+TARGETS = ["host", "rpi3", "rpi4", "rpi5", "rpi3-armv7"]
 
 
 def check(w: Any, arrays: dict[str, Array], target: str, folder: Path) -> None:

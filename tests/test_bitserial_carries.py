@@ -7,7 +7,8 @@ import pytest
 
 from schedules import bitserial_conv2d
 from tests.bits_machine import PAGE, Machine
-from tvm_ops.operators._bitserial_carries import MAX_WORDS, Carries, Chain, chain_weights
+from tvm_ops.operators._bitserial import CHAIN_WORDS
+from tvm_ops.operators._bitserial_carries import Carries, Chain, chain_weights
 from tvm_ops.operators._bitserial_chained import Chained
 from tvm_ops.operators._bitserial_chunk import VECTORS
 from tvm_ops.operators._bitserial_pack import bounds, constants, pack
@@ -39,7 +40,7 @@ def test_chains_count_bits_that_differ(pixels: int, fill: str) -> None:
     """Of each length; x and weights are no byte longer than needed."""
     rng = np.random.default_rng(pixels)
     ones = np.uint64(2**64 - 1)
-    for words in range(2, MAX_WORDS + 1):
+    for words in range(2, CHAIN_WORDS + 1):
         x = rng.integers(0, 2**64, (words, pixels), np.uint64)
         weights = np.repeat(x[:, :1], 8, axis=1)
         if fill == "random":

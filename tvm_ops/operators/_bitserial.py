@@ -20,6 +20,7 @@ POLARITIES = ("bipolar", "bipolar0", "unipolar")
 MAX_STEPS = 31  # of 64 positions, in bytes: 31 * 8 = 248
 WIDE_STEPS = 20  # of tiles of 32 channels: 80 times 69 instructions with 5 pixels, 22 KB
 WIDE_CHANNELS = 32
+CHAIN_WORDS = 61  # of a chain: 30 pairs, whose carries are -120 to 120 in a byte
 MIN_LOOP = 3  # steps, in which a loop in assembly reads where it goes on
 GROUP = 32  # channels of a group are a multiple of this
 
@@ -121,6 +122,21 @@ class FewBitWorkload(Windowed):
         rows = [r for r in range(1, kh + 1) if kh % r == 0]
         cuts = [(r, k) for r in rows for k in range(1, words + 1) if r * kw * k <= most]
         return min(cuts, key=cost, default=None)
+
+    @property
+    def chain_cut(self) -> tuple[int, int] | None:
+        """(rows, words) of a chain, see ``_bitserial_carries``.
+
+        None where it has no pair of words, groups are not of whole tiles, or 16 bits and a sign do
+        not hold T less what chains lack: half of the bits, padding words included.
+        """
+        cut = self.cut_to(CHAIN_WORDS)
+        if cut is None or not (self.groups == 1 or self.co // self.groups % 8 == 0):
+            return None
+        pairs = cut[0] * self.kernel[1] * cut[1] // 2
+        chains = self.kernel[0] // cut[0] * -(-self.group_words // cut[1])
+        lacks = 64 * pairs * chains * (2**self.a_bits - 1) * (2**self.w_bits - 1)
+        return cut if pairs and max(lacks, self.largest + 2 - lacks) <= 2**15 else None
 
     @property
     def wide_cut(self) -> tuple[int, int] | None:

@@ -28,8 +28,6 @@ from tvm_ops.operators._bitserial_chunk import STEP, VECTORS, WORD
 from tvm_ops.operators._layout import Array
 from tvm_ops.operators._llvm_function import Function
 
-MAX_WORDS = 61  # 30 pairs, whose carries are -120 to 120 in a byte
-MAX_PIXELS = 2
 SIZE = 2 * WORD  # of a word of x, there twice
 
 

@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm_ops.operators._bitserial import FewBitWorkload
-from tvm_ops.operators._bitserial_carries import MAX_WORDS, Chain, chain_weights
+from tvm_ops.operators._bitserial_carries import Chain, chain_weights
 from tvm_ops.operators._bitserial_chain_tile import ChainTile
 from tvm_ops.operators._bitserial_glue import Glue
 from tvm_ops.operators._bitserial_tile import AnyTile
 from tvm_ops.operators._bitserial_tiled import Tiled
 from tvm_ops.operators._conv_tiles import Axis
 from tvm_ops.operators._layout import Array
-
-
-def cut(w: FewBitWorkload) -> tuple[int, int] | None:
-    """(rows of the kernel, words) of a chain; None where not even a row of one word fits."""
-    return w.cut_to(MAX_WORDS)
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class Chained(Tiled):
 
     @property
     def cut(self) -> tuple[int, int]:
-        found = cut(self.w)
+        found = self.w.chain_cut
         assert found
         return found
 

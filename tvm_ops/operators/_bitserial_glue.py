@@ -63,7 +63,8 @@ class Glue:
         offsets = f.load(kind, "%offsets")
         for p, value in enumerate(sums):
             if self.y_bits != self.sum_bits:
-                cast = "zext" if self.y_bits > self.sum_bits else "trunc"
+                extend = "sext" if self.biased else "zext"
+                cast = extend if self.y_bits > self.sum_bits else "trunc"
                 value = f.value(f"{cast} {self._kind} {value} to {kind}")
             if self.factor == 2:
                 value = f.value(f"add {kind} {value}, {value}")
