@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,8 @@ from tvm_ops.operators._bitserial_pack import bounds, constants, pack
 from tvm_ops.operators._bitserial_reference import data
 from tvm_ops.operators.bitserial_conv2d import WORKLOADS, Workload
 from tvm_ops.targets import get_target
+from tvm_ops.task import Task
+from tvm_ops.tuning.measure import Measurer
 
 RPI5 = get_target("rpi5")
 CHAINED = [w for w in WORKLOADS if bitserial_conv2d.space(w, RPI5).get("carries")]
@@ -97,3 +101,29 @@ def test_only_cores_that_gain_have_chains() -> None:
     for name in ("rpi3", "rpi4", "rpi4-armv7", "host"):
         assert "carries" not in bitserial_conv2d.space(w, get_target(name))
     assert bitserial_conv2d.default(w, RPI5)["sketch"] == "carries"
+
+
+# Planes, exact zeros, a last tile with fewer channels, pixels that no tile divides; chains in a loop.
+SMALL = Workload(1, 128, 5, 7, 19, a_bits=2, polarity="bipolar0", out_bits=2)
+LONG = Workload(1, 1024, 5, 6, 9, (5, 5), (1, 1), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("w", "pixels", "runs", "block"),
+    [(SMALL, 1, 1, 7), (SMALL, 2, 1, 3), (SMALL, 1, 4, 3), (SMALL, 2, 4, 5), (LONG, 2, 1, 1)],
+)
+def test_tiles_of_any_knobs_equal_numpy(
+    w: Workload, pixels: int, runs: int, block: int, tmp_path: Path
+) -> None:
+    knobs = {"sketch": "carries", "pixels": pixels, "runs": runs, "block": block}
+    assert bitserial_conv2d.legal(w, RPI5, knobs)
+    task = Task("bitserial_conv2d", w, RPI5)
+    assert Measurer(task, "emulated", tmp_path, repeats=1).measure(knobs).error is None
+
+
+def test_what_16_bits_do_not_hold_is_refused() -> None:
+    """Less T than 16 bits, but half of all bits, of words that are half empty, is too much."""
+    half_empty = Workload(1, 32, 10, 10, 9, (9, 9), (1, 1), (0, 0), a_bits=3, w_bits=2)
+    assert half_empty.largest < 2**16
+    for w in (half_empty, Workload(1, 64, 1, 1, 8, (1, 1), pad=(0, 0))):  # a word has no pair
+        assert w.chain_cut is None and "carries" not in bitserial_conv2d.space(w, RPI5)
