@@ -103,7 +103,7 @@ def test_only_cores_that_gain_have_chains() -> None:
     assert bitserial_conv2d.default(w, RPI5)["sketch"] == "carries"
 
 
-# Planes, exact zeros, a last tile with fewer channels, pixels that no tile divides; chains in a loop.
+# Planes, exact zeros, a last tile with fewer channels, pixels that no tile divides; then a loop.
 SMALL = Workload(1, 128, 5, 7, 19, a_bits=2, polarity="bipolar0", out_bits=2)
 LONG = Workload(1, 1024, 5, 6, 9, (5, 5), (1, 1), (0, 0))
 
