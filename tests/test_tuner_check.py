@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from xml.etree import ElementTree
 
 from killed_jobs import InstantPool
 
 from tvm_ops.targets import get_target
+from tvm_ops.tuning import tuner_check
 from tvm_ops.tuning.tuner_chart import curves_svg
 from tvm_ops.tuning.tuner_check import (
     LABELS,
@@ -72,3 +74,16 @@ def test_a_run_goes_on_and_writes_a_table_a_drawing_and_the_facts(tmp_path: Path
     drawing = ElementTree.fromstring((tmp_path / "out/tuners.svg").read_text())
     assert sum(child.tag.endswith("path") for child in drawing) > 2
     assert "random" in curves_svg({"random": [0.5, 1.0]})
+
+
+def test_ctrl_c_is_one_line(monkeypatch, capsys, tmp_path):
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuner_check, "measure", interrupted)
+    monkeypatch.setattr(tuner_check, "open_pool", lambda _workers: nullcontext())
+    assert tuner_check.main(["--work", str(tmp_path), "--out", str(tmp_path)]) == 130
+    words = "compare_tuners: interrupted; what was measured is kept, run it again\n"
+    assert capsys.readouterr().err == words
+    assert tuner_check.main(["--work", "w", "--out", "o", "--target", "rpi9"]) == 2
+    assert capsys.readouterr().err.startswith("compare_tuners: unknown target 'rpi9'")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from tvm_ops.boards import get_timing_board
 from tvm_ops.cli_output import print_table
+from tvm_ops.cli_script import run_script
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task, parse_task
 from tvm_ops.tuning.pool import open_pool
@@ -47,15 +49,19 @@ def rate(task: Task, trials: int, workers: int | None, cluster: str | None) -> R
     return Rate((last - first) / (ended - began), (idle - busy) / (ended - began))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Print a line a workload and number of workers."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="scaling", description=__doc__)
     parser.add_argument("keys", nargs="*", metavar="KEY", default=[DEFAULT])
     parser.add_argument("--target", default="rpi4")
     parser.add_argument("--workers", type=int, action="append", default=[])
     parser.add_argument("--cluster", metavar="ADDRESS")
     parser.add_argument("--trials", type=int, default=48)
     arguments = parser.parse_args(argv)
+    return run_script("scaling", lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     counts = [None] if arguments.cluster else arguments.workers or [1, 2]
     table = []
     for key in arguments.keys:
@@ -67,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             table.append([*row, f"{100 * found.session:.0f}", f"{os.getloadavg()[0]:.1f}"])
     columns = ["workload", "workers", "trials/s", "session's own %", "load"]
     print_table(columns, table, right=columns[1:])
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 
 from tvm_ops.boards import get_timing_board
 from tvm_ops.cli_output import print_table
+from tvm_ops.cli_script import run_script
 from tvm_ops.errors import InputError
 from tvm_ops.targets import get_target
 from tvm_ops.task import Knobs, Task, parse_task
@@ -103,14 +105,18 @@ def check(task: Task, rows: int, candidates: Sequence[Knobs], pool: WorkerPool) 
     return agreement([s for s, _ in good], [w for _, w in good])
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Print a line a workload."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="check_slices", description=__doc__)
     parser.add_argument("keys", nargs="+", metavar="KEY")
     parser.add_argument("--target", required=True)
     parser.add_argument("--candidates", type=int, default=32, metavar="N")
     parser.add_argument("--rows", type=int, help="of a slice, also where none would be taken")
     arguments = parser.parse_args(argv)
+    return run_script("check_slices", lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     table = []
     with WorkerPool(os.cpu_count() or 1) as pool:
         for key in arguments.keys:
@@ -125,7 +131,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             table.append([*row, *(f"{x:.2f}" for x in figures), f"{100 * found.loss:.1f}"])
     columns = ["workload", "rows", "candidates", "Spearman", "Kendall", "faster half", "loss %"]
     print_table(columns, table, arguments.target, right=columns[1:])
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

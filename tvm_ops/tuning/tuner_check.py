@@ -10,11 +10,13 @@ import argparse
 import json
 import math
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tvm_ops.cli_script import run_script
 from tvm_ops.targets import Target, get_target
 from tvm_ops.task import Task, parse_task
 from tvm_ops.tuning import log
@@ -201,15 +203,19 @@ def write(work: Path, out: Path, target: Target) -> None:
     (out / "tuners.json").write_text(text + "\n")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Measure what is missing; the documents are written after each workload."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="compare_tuners", description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--target", default="rpi4")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--workers", type=int)
     arguments = parser.parse_args(argv)
+    return run_script("compare_tuners", lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     target = get_target(arguments.target)
     half = arguments.trials // 2  # what the guided ones are to do with
     with open_pool(arguments.workers) as pool:
@@ -217,7 +223,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             trials = arguments.trials if tuner == "random" else half
             measure(task, tuner, trials, arguments.work, pool)
             write(arguments.work, arguments.out, target)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
