@@ -105,12 +105,20 @@ def test_only_cores_that_gain_have_chains() -> None:
 
 # Planes, exact zeros, a last tile with fewer channels, pixels that no tile divides; then a loop.
 SMALL = Workload(1, 128, 5, 7, 19, a_bits=2, polarity="bipolar0", out_bits=2)
+BITS = Workload(1, 128, 4, 5, 9, a_bits=3, w_bits=2, out_bits=2)
 LONG = Workload(1, 1024, 5, 6, 9, (5, 5), (1, 1), (0, 0))
 
 
 @pytest.mark.parametrize(
     ("w", "pixels", "runs", "block"),
-    [(SMALL, 1, 1, 7), (SMALL, 2, 1, 3), (SMALL, 1, 4, 3), (SMALL, 2, 4, 5), (LONG, 2, 1, 1)],
+    [
+        (SMALL, 1, 1, 7),
+        (SMALL, 2, 1, 3),
+        (SMALL, 1, 4, 3),
+        (SMALL, 2, 4, 5),
+        (BITS, 2, 1, 5),
+        (LONG, 2, 1, 1),
+    ],
 )
 def test_tiles_of_any_knobs_equal_numpy(
     w: Workload, pixels: int, runs: int, block: int, tmp_path: Path

@@ -50,16 +50,21 @@ def governor(server: Server) -> str:
     return (policy / "scaling_governor").read_text().strip()
 
 
-def test_the_clock_is_pinned_and_restored(server, program) -> None:
-    seen = server.folder / "seen"
-    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
-    vcgencmd(server, f"cat {policy}/scaling_governor >>{seen}; echo throttled=0x0")
+def assert_pinned(server: Server, program: Path, seen: Path) -> None:
+    """Before and after the run ``seen`` gets the governor; it is restored."""
     board = get_board(server.address, HOST)
     board.connect()
     assert board.label.endswith("clock pinned while measuring")
     assert board.run(program, task="rows").error is None
     assert seen.read_text().split() == ["ondemand", "performance", "performance"]
     assert governor(server) == "ondemand"
+
+
+def test_the_clock_is_pinned_and_restored(server, program) -> None:
+    seen = server.folder / "seen"
+    policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
+    vcgencmd(server, f"cat {policy}/scaling_governor >>{seen}; echo throttled=0x0")
+    assert_pinned(server, program, seen)
 
 
 def sudo(server: Server, allowed: str) -> None:
@@ -85,12 +90,7 @@ def test_the_clock_is_pinned_by_sudo_where_that_is_allowed(server, program) -> N
     policy = server.folder / "sys/devices/system/cpu/cpufreq/policy0"
     firmware = vcgencmd(server, f"cat {policy}/scaling_governor >>{seen}; echo throttled=0x0")
     sudo(server, "yes")
-    board = get_board(server.address, HOST)
-    board.connect()
-    assert board.label.endswith("clock pinned while measuring")
-    assert board.run(program, task="rows").error is None
-    assert seen.read_text().split() == ["ondemand", "performance", "performance"]
-    assert governor(server) == "ondemand"
+    assert_pinned(server, program, seen)
     firmware.unlink()
 
 
