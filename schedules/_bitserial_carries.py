@@ -15,7 +15,7 @@ Knobs = dict[str, Any]
 
 _CORE = "cortex-a76"
 _MAX_PIXELS = 2  # of 32 registers: each has 4 of sums modulo 2, 4 of carries and 2 of x
-_RUNS = (1, 2, 4)
+_RUNS = (1, 2, 4, 7)
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from schedules import bitserial_conv2d
 from tests.bits_machine import PAGE, Machine
 from tvm_ops.operators._bitserial_asm import HALVES, Assembly
-from tvm_ops.operators._bitserial_chunk import STEP, Chunk, Registers
+from tvm_ops.operators._bitserial_chunk import PIXELS_APART, STEP, Chunk, Registers
 from tvm_ops.operators._bitserial_in_order import InOrder
 from tvm_ops.operators._bitserial_tiled import Tiled
 from tvm_ops.operators.bitserial_conv2d import WORKLOADS, Workload
@@ -58,17 +60,31 @@ def test_assembly_counts(
     in_order: bool,
     fill: str,
 ) -> None:
+    check_counts(chunk(pixels, rows, run, duplicated, shared, planes), in_order, fill)
+
+
+@pytest.mark.parametrize("pixels", PIXELS_APART)
+@pytest.mark.parametrize("steps", range(1, 32))
+@pytest.mark.parametrize("fill", ["random", "all differ"])
+def test_planes_apart(pixels: int, steps: int, fill: str) -> None:
+    """All lengths, so that bytes are added in pairs never, once and twice."""
+    c = replace(chunk(pixels, 1, steps, duplicated=True, planes=2), apart=True)
+    check_counts(c, False, fill)
+
+
+def check_counts(c: Chunk, in_order: bool, fill: str) -> None:
     """Of x and weights that are no byte longer than needed, also where all sums are the largest."""
-    c = chunk(pixels, rows, run, duplicated, shared, planes)
     assert c.largest < 256
+    pixels, steps, planes = c.pixels, c.plane_steps, len(c.planes)
+    duplicated, shared = c.duplicated, c.shared
     rng = np.random.default_rng(pixels)
     words = (c.planes[0] + c.offsets[-1] + c.size * (pixels if shared else 1)) // c.size
     if fill == "random":
         x = rng.integers(0, 256, (c.pointers, words, 8), np.uint8)
-        weights = rng.integers(0, 256, (rows * run, 8, 8), np.uint8)
+        weights = rng.integers(0, 256, (steps, 8, 8), np.uint8)
     else:
         x = np.zeros((c.pointers, words, 8), np.uint8)
-        weights = np.full((rows * run, 8, 8), 255, np.uint8)
+        weights = np.full((steps, 8, 8), 255, np.uint8)
     stored = np.repeat(x, 2, axis=1) if duplicated else x
     first = 0 if duplicated else c.planes[0]
     names = {f"${pixels + i}": i * PAGE + first for i in range(c.pointers)}
@@ -79,7 +95,7 @@ def test_assembly_counts(
     for p in range(pixels):
         places = [c.word(s, p) for s in range(c.steps)]
         of_pixel = np.stack([x[pointer, offset // c.size] for pointer, offset in places])
-        by_plane = of_pixel.reshape(planes, rows * run, 1, 8)
+        by_plane = of_pixel.reshape(planes, steps, 1, 8)
         counts = np.bitwise_count(by_plane ^ weights).sum(axis=(1, 3), dtype=np.int64)
         expected = (counts << np.arange(planes)[::-1, None]).sum(axis=0)
         found = machine.v[assembly.registers.sums[p]].view(np.uint16)

@@ -18,6 +18,7 @@ VECTORS = CHANNELS // 2
 WORD = 8  # bytes of 64 positions
 STEP = CHANNELS * WORD  # bytes of weights of a step
 TEMPORARIES = 3
+PIXELS_APART = (2, 3, 4)  # of 32 registers each has one more; one pixel would wait for its adds
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Chunk:
     else there is a pointer for each pixel. ``duplicated``: words are there twice, 16 bytes.
     ``k_bits``: of K in a step, 64, or 16 (see ``_bitserial_wide``), a quarter of a word.
     ``continues``: sums go on from given ones, which a flag doubles before; 16 only.
+    ``apart``: of two planes, the first is added up to 16 bits while the steps of the second begin.
+    Bytes of one plane can be added in pairs, of two they cannot, and each plane has 31 steps (9
+    steps: 12 instead of 15 instructions a pixel).
     """
 
     pixels: int
@@ -39,6 +43,7 @@ class Chunk:
     duplicated: bool = False
     k_bits: int = 64
     continues: bool = False
+    apart: bool = False
 
     @property
     def plane_steps(self) -> int:
@@ -52,7 +57,7 @@ class Chunk:
     @property
     def largest(self) -> int:
         """What a byte can count up to."""
-        return 8 * self.plane_steps * (2 ** len(self.planes) - 1)
+        return 8 * self.plane_steps * (1 if self.apart else 2 ** len(self.planes) - 1)
 
     def doubles(self, step: int) -> bool:
         """Whether what is counted is doubled before a step: the first one of a further plane."""
@@ -124,9 +129,13 @@ class Registers:
     def temporary(self, turn: int) -> int:
         return self.chunk.pixels * (VECTORS + 1) + VECTORS + turn % TEMPORARIES
 
+    def above(self, pixel: int) -> int:
+        """Twice a pixel's sums of the first of two planes, of 16 bits."""
+        return self.chunk.pixels * (VECTORS + 1) + VECTORS + TEMPORARIES + pixel
+
     @property
     def count(self) -> int:
-        return self.temporary(0) + TEMPORARIES
+        return self.above(self.chunk.pixels if self.chunk.apart else 0)
 
     @property
     def fit(self) -> bool:
@@ -163,9 +172,29 @@ class Registers:
         yield from self._reduce()
 
     def _double(self, step: int, pixel: int, vector: int) -> Iterator[Operation]:
-        if self.chunk.doubles(step):
+        if not self.chunk.doubles(step):
+            return
+        if self.chunk.apart:
+            yield from self._plane_above(pixel)[vector]
+        else:
             a = self.accumulator(pixel, vector)
             yield Operation(f"add v{a}.16b, v{a}.16b, v{a}.16b", (a,), a)
+
+    def _plane_above(self, pixel: int) -> list[list[Operation]]:
+        """Twice the sums of the first plane, in stages: one before each vector of the next step.
+
+        Accumulator v is counted into after stage v + 1, so that stages 2 and 3 lack the first ones.
+        """
+        a, b, c, d = (self.accumulator(pixel, v) for v in range(VECTORS))
+        to = self.above(pixel)
+        stages = {
+            0: [[_widen(r, r) for r in (a, b, c, d)],
+                [_pairs(b, a, b, "8h"), _pairs(c, c, d, "8h")], [_pairs(to, b, c, "8h")]],
+            1: [[_pairs(a, a, b), _pairs(c, c, d)], [_widen(b, a), _widen(c, c)],
+                [_pairs(to, b, c, "8h")]],
+            2: [[_pairs(a, a, b), _pairs(c, c, d)], [_pairs(c, a, c)], [_widen(to, c)]],
+        }  # fmt: skip
+        return [*stages[self._widen_at], [_sum(to, to, to)]]
 
     def _eor(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
         t, x, w = self.temporary(turn), self.x(step, pixel), self.weights(step, vector)
@@ -182,12 +211,12 @@ class Registers:
 
     def _count(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
         t = self.temporary(turn)
-        to = t if step else self.accumulator(pixel, vector)
+        to = t if self._is_added(step) else self.accumulator(pixel, vector)
         return Operation(f"cnt v{to}.16b, v{t}.16b", (t,), to)
 
     def _is_added(self, step: int) -> bool:
         """Whether a step's counts are not where they are added up."""
-        return step > 0
+        return step > 0 and not (self.chunk.apart and self.chunk.doubles(step))
 
     def _add(self, turn: int, step: int, pixel: int, vector: int) -> Operation:
         t, a = self.temporary(turn), self.accumulator(pixel, vector)
@@ -204,15 +233,34 @@ class Registers:
         Of 8 a step, sums of two fit up to 15 steps, of four up to 7: 5 and 4 instructions, not 7.
         """
         left, kind = list(range(VECTORS)), "16b"
-        widen_at = 2 if 4 * self.chunk.largest < 256 else 1 if 2 * self.chunk.largest < 256 else 0
         for stage in range(3):
-            if stage == widen_at:
+            if stage == self._widen_at:
                 for p, v in product(range(self.chunk.pixels), left):
                     a = self.accumulator(p, v)
-                    yield Operation(f"uaddlp v{a}.8h, v{a}.16b", (a,), a)
+                    yield _widen(a, a)
                 kind = "8h"
             else:
                 for p, v in product(range(self.chunk.pixels), left[::2]):
                     a, b = self.accumulator(p, v), self.accumulator(p, v + left[1])
-                    yield Operation(f"addp v{a}.{kind}, v{a}.{kind}, v{b}.{kind}", (a, b), a)
+                    yield _pairs(a, a, b, kind)
                 left = left[::2]
+        if self.chunk.apart:
+            for p, a in enumerate(self.sums):
+                yield _sum(a, a, self.above(p))
+
+    @property
+    def _widen_at(self) -> int:
+        """How often bytes are added in pairs before they become 16 bits."""
+        return 2 if 4 * self.chunk.largest < 256 else 1 if 2 * self.chunk.largest < 256 else 0
+
+
+def _pairs(to: int, a: int, b: int, kind: str = "16b") -> Operation:
+    return Operation(f"addp v{to}.{kind}, v{a}.{kind}, v{b}.{kind}", (a, b), to)
+
+
+def _widen(to: int, a: int) -> Operation:
+    return Operation(f"uaddlp v{to}.8h, v{a}.16b", (a,), to)
+
+
+def _sum(to: int, a: int, b: int) -> Operation:
+    return Operation(f"add v{to}.8h, v{a}.8h, v{b}.8h", (a, b), to)

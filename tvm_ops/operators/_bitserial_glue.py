@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_ops.operators._llvm_function import Function
-from tvm_ops.operators._mask_bits import MASK, mask_bytes, plane_masks
+from tvm_ops.operators._mask_bits import MASK, mask_bytes
 
 LANES = 8
 
@@ -80,8 +80,7 @@ class Glue:
         whole = 1 << (pairs - 1).bit_length()  # as many as ``mask_bytes`` takes
         padded = [*sums, *[sums[-1]] * (2 * whole - len(sums))]
         masks = [
-            plane_masks(f, [self._mask(f, a, b, bound) for bound in bounds])
-            for a, b in zip(padded[::2], padded[1::2], strict=True)
+            self._planes(f, pair, bounds) for pair in zip(padded[::2], padded[1::2], strict=True)
         ]
         # Of two planes together: they share the rounds of additions.
         for start in range(0, self.out_bits, 2):
@@ -100,9 +99,31 @@ class Glue:
         for i in range(self.zeros):
             f.store("i8", "0", first, at + 1 + i)
 
-    def _mask(self, f: Function, a: str, b: str, bound: str) -> str:
-        """Of two pixels, whether T < bound."""
+    def _planes(self, f: Function, sums: Sequence[str], bounds: list[str]) -> list[str]:
+        """Masks of the bits of two pixels' codes, the least significant first.
+
+        From the most significant one on, as in a binary search: it says between which two bounds
+        the next one decides. So two bits are two comparisons and a selection for each pixel, where
+        a comparison with each of the three bounds, and two xors for each two pixels, would be more.
+        """
         order = "slt" if self.biased else "ult"
-        below = [f.value(f"icmp {order} {self._kind} {value}, {bound}") for value in (a, b)]
-        joined = f.join(below, "i1", LANES)
-        return f.value(f"sext <16 x i1> {joined} to {MASK}")
+        bits: list[list[str]] = []  # of each plane, the most significant first, of each pixel
+        for plane in reversed(range(self.out_bits)):
+            middle = bounds[2**plane - 1 :: 2 ** (plane + 1)]
+            chosen = [
+                self._select(f, [pixel_bits[p] for pixel_bits in bits], middle)
+                for p in range(len(sums))
+            ]
+            pairs = zip(sums, chosen, strict=True)
+            bits.append([f.value(f"icmp {order} {self._kind} {a}, {b}") for a, b in pairs])
+        joined = [f.join(of_pixels, "i1", LANES) for of_pixels in reversed(bits)]
+        return [f.value(f"sext <16 x i1> {value} to {MASK}") for value in joined]
+
+    def _select(self, f: Function, bits: Sequence[str], bounds: list[str]) -> str:
+        """Of 2^n falling bounds the one at a code of n bits, the most significant first."""
+        for bit in reversed(bits):
+            bounds = [
+                f.value(f"select <{LANES} x i1> {bit}, {self._kind} {above}, {self._kind} {below}")
+                for below, above in zip(bounds[::2], bounds[1::2], strict=True)
+            ]
+        return bounds[0]

@@ -16,7 +16,7 @@ import numpy as np
 
 from tvm_ops.operators._bitserial import MAX_STEPS, WIDE_CHANNELS, FewBitWorkload
 from tvm_ops.operators._bitserial_asm import MAX_OFFSET
-from tvm_ops.operators._bitserial_chunk import CHANNELS, WORD, Chunk
+from tvm_ops.operators._bitserial_chunk import CHANNELS, PIXELS_APART, WORD, Chunk
 from tvm_ops.operators._bitserial_glue import Glue
 from tvm_ops.operators._bitserial_pack import factor, is_corrected, sum_bits
 from tvm_ops.operators._bitserial_tile import MAX_UNROLLED, AnyTile, Part, Tile, with_end
@@ -182,7 +182,10 @@ class Tiled:
         plane = self._strides[0]
         first = tuple(i * plane for i in planes)
         shared = self.x == "im2col"
-        return Chunk(pixels, tuple(offsets), first, shared, self.duplicated, self.k_bits)
+        apart = self.are_planes_together and self.are_planes_apart
+        return Chunk(
+            pixels, tuple(offsets), first, shared, self.duplicated, self.k_bits, apart=apart
+        )
 
     @property
     def are_planes_together(self) -> bool:
@@ -193,7 +196,14 @@ class Tiled:
             few = 4 * self.steps * w.a_bits <= MAX_UNROLLED
             return parts == w.w_bits == 1 and few
         near = not self.duplicated or reach <= MAX_OFFSET
-        return parts == 1 and near and self.steps * (2**w.a_bits - 1) <= MAX_STEPS
+        counted = self.steps * (1 if self.are_planes_apart else 2**w.a_bits - 1)
+        return parts == 1 and near and counted <= MAX_STEPS
+
+    @property
+    def are_planes_apart(self) -> bool:
+        """Whether a chunk of two planes adds up each by itself, as it has registers for that."""
+        fits = self.pixels.tile // self.runs in PIXELS_APART
+        return self.w.a_bits == 2 and self.emitter == "out_of_order" and fits
 
     @property
     def _strides(self) -> tuple[int, int, int]:
