@@ -203,7 +203,8 @@ class Tiled:
     def are_planes_apart(self) -> bool:
         """Whether a chunk of two planes adds up each by itself, as it has registers for that."""
         fits = self.pixels.tile // self.runs in PIXELS_APART
-        return self.w.a_bits == 2 and self.emitter == "out_of_order" and fits
+        out_of_order = self.emitter == "out_of_order"
+        return self.w.a_bits == 2 and self.k_bits == 64 and out_of_order and fits
 
     @property
     def _strides(self) -> tuple[int, int, int]:
