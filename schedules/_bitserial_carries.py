@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from schedules._bitserial_tiles import blocks, parallel_copy
+from schedules._bitserial_tiles import RUNS, blocks, fits_cache, parallel_copy
 
 Knobs = dict[str, Any]
 
 _CORE = "cortex-a76"
 _MAX_PIXELS = 2  # of 32 registers: each has 4 of sums modulo 2, 4 of carries and 2 of x
-_RUNS = (1, 2, 4, 7)
+_UNROLLED = 4  # chains of a plane; more are a loop
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
@@ -24,9 +24,9 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
         return {}
     size = w.out_h * w.out_w
     pixels = list(range(1, min(_MAX_PIXELS, size) + 1))
-    tiles = {-(-size // (p * r)) for p in pixels for r in _RUNS}
+    tiles = {-(-size // (p * r)) for p in pixels for r in RUNS}
     options = {1}.union(*map(blocks, tiles))
-    return {"carries": {"pixels": pixels, "runs": list(_RUNS), "block": sorted(options)}}
+    return {"carries": {"pixels": pixels, "runs": list(RUNS), "block": sorted(options)}}
 
 
 def pays(w: Any) -> bool:
@@ -35,10 +35,21 @@ def pays(w: Any) -> bool:
     return bool(rows * w.kernel[1] * words >= 8)
 
 
-def legal(w: Any, _target: Any, knobs: Knobs) -> bool:
-    """Whether blocks divide the tiles, and no tile is larger than the image."""
+def legal(w: Any, target: Any, knobs: Knobs) -> bool:
+    """Whether blocks divide the tiles, and no tile is larger than the image or the L1 cache."""
     size, tile = w.out_h * w.out_w, knobs["pixels"] * knobs["runs"]
-    return tile <= size and -(-size // tile) % int(knobs["block"]) == 0
+    if tile > size or -(-size // tile) % int(knobs["block"]):
+        return False
+    return knobs["runs"] == 1 or fits_cache(_code(w, knobs), target)
+
+
+def _code(w: Any, knobs: Knobs) -> int:
+    """Bytes of a tile's chains: a word takes 10 instructions a pixel, and loads; 26 are its end."""
+    rows, words = w.chain_cut
+    chains, pixels = w.kernel[0] // rows * -(-w.group_words // words), knobs["pixels"]
+    chains = (chains if chains <= _UNROLLED else 1) * w.a_bits * w.w_bits
+    chain = rows * w.kernel[1] * words * (11 * pixels + 4) + 26 * pixels
+    return int(4 * chains * chain * knobs["runs"])
 
 
 def likely(w: Any, target: Any) -> list[Knobs]:
@@ -57,7 +68,7 @@ def likely(w: Any, target: Any) -> list[Knobs]:
 
     found = [
         {"sketch": "carries", "pixels": pixels, "runs": runs, "block": block}
-        for runs in _RUNS
+        for runs in RUNS
         for block in [1, *blocks(-(-size // (pixels * runs)))]
     ]
     fitting = [knobs for knobs in found if legal(w, target, knobs)]

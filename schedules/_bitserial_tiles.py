@@ -13,6 +13,8 @@ _MAX_PIXELS = {"aarch64": 5, "armv7": 2, "x86_64": 3}  # of 32, 16 and 16 regist
 _DUPLICATES = ("cortex-a72", "cortex-a76")
 _MAX_OFFSET = 65520  # bytes: the immediate of a 16-byte load
 _MAX_BLOCK = 64  # tiles of pixels
+RUNS = (1, 2, 4, 7)  # images have rows of 7 times a power of two pixels
+_UNROLLED = 160  # steps of a call; with more, chunks are a loop
 _PARALLEL_COPY = 16384  # words; fewer are there before threads are
 
 
@@ -43,7 +45,7 @@ def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     assembly: dict[str, list[Any]] = {
         **common,
         "duplicated": [False] if in_order else [True, False],
-        "runs": [1] if in_order else [1, 2],
+        "runs": [1] if in_order else list(RUNS),
         "k_bits": [16, 64] if in_order and w.wide_cut else [64],
         "in_order": [in_order],
     }
@@ -71,12 +73,28 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
         return False
     if knobs["runs"] > 1 and (knobs["x"] == "im2col" or tiles == 1):
         return False
+    if knobs["runs"] > 1 and not fits_cache(_code(w, knobs), target):
+        return False
     if knobs.get("k_bits") == 16:
         return knobs["x"] != "direct" or bool(w.reads_cut_in_place(w.wide_cut))
     could = knobs["x"] != "direct" and _reach(w, knobs) * 16 <= _MAX_OFFSET
     if not knobs["duplicated"]:
         return not could or target.core not in _DUPLICATES
     return could
+
+
+def fits_cache(code: int, target: Any) -> bool:
+    """Whether a tile of so many bytes of code can stay in the L1 cache, which the model has not."""
+    return code <= 1024 * int(target.l1i_kib)
+
+
+def _code(w: Any, knobs: Knobs) -> int:
+    """Bytes of a tile's chunks: eor, cnt and add for 4 vectors of each pixel, loads of both."""
+    rows, words = w.cut
+    steps = w.kernel[0] * w.kernel[1] * -(-w.group_words // words) * words * w.a_bits * w.w_bits
+    if steps > _UNROLLED:
+        steps = rows * w.kernel[1] * words
+    return int(4 * steps * (12 * knobs["pixels"] + 4 + knobs["pixels"]) * knobs["runs"])
 
 
 def _reach(w: Any, knobs: Knobs) -> int:
@@ -93,7 +111,7 @@ def likely(w: Any, target: Any) -> list[Knobs]:
     sketches = space(w, target)
     sketch = next(iter(sketches))
     options = sketches[sketch]
-    fixed: dict[str, Any] = {"sketch": sketch, "runs": options["runs"][-1]}
+    fixed: dict[str, Any] = {"sketch": sketch, "runs": min(2, options["runs"][-1])}
     fixed |= {name: options[name][0] for name in ("in_order", "isa") if name in options}
     widths = options.get("k_bits", [64])
     tiles = [(p, k) for p in options["pixels"] for k in widths]

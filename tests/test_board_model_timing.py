@@ -103,7 +103,7 @@ CHAINS = [
     ("udiv x0, x0, x1", "divide", False),
     ("add v0.4s, v0.4s, v1.4s", "vector_alu.128", False),
     ("cmeq d0, d0, d1", "vector_alu.64", False),
-    ("bif v0.16b, v1.16b, v2.16b", "vector_alu.128", False),
+    ("bif v0.16b, v1.16b, v2.16b", "bit_select.128", False),
     ("mov v0.16b, v0.16b", "vector_alu.128", False),
     ("sshr v0.4s, v0.4s, #1", "vector_shift.128", False),
     ("srshr v0.2s, v0.2s, #1", "vector_shift_complex.64", False),

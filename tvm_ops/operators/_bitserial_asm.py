@@ -31,12 +31,15 @@ class Given(NamedTuple):
 class Assembly:
     """Text of a chunk; operands: sums, then pointers of x, which it moves on, then weights.
 
-    One that continues has the flag after them.
+    One that continues has the flag after them. ``ends``, of 16 bits of K only: then there is a
+    pointer to 64 bytes, which registers that are free in the last step end with; they are behind
+    the sums.
     """
 
-    def __init__(self, chunk: Chunk, in_order: bool) -> None:
-        self.chunk, self.in_order = chunk, in_order
-        self.registers = WideRegisters(chunk) if chunk.k_bits == 16 else Registers(chunk)
+    def __init__(self, chunk: Chunk, in_order: bool, ends: bool = False) -> None:
+        self.chunk, self.in_order, self.ends = chunk, in_order, ends
+        wide = chunk.k_bits == 16
+        self.registers = WideRegisters(chunk, ends=ends) if wide else Registers(chunk)
 
     @property
     def fits(self) -> bool:
@@ -64,7 +67,12 @@ class Assembly:
 
     def pointer(self, number: int) -> str:
         """The operand of a pointer of x."""
-        return f"${len(self.registers.sums) + number}"
+        return f"${len(self.results) + number}"
+
+    @property
+    def results(self) -> list[int]:
+        """Registers of what a call gives: sums, and what it ends with."""
+        return [*self.registers.sums, *(self.registers.after if self.ends else [])]
 
     @property
     def weights(self) -> str:
@@ -74,14 +82,26 @@ class Assembly:
     @property
     def doubles(self) -> str:
         """The operand of the flag."""
-        number = len(self.registers.sums) + 2 * self.chunk.pointers + 1
-        return f"${{{number}:w}}"
+        return f"${{{self.pointer(2 * self.chunk.pointers + 1)[1:]}:w}}"
+
+    @property
+    def end(self) -> str:
+        """The operand of the pointer to what it ends with."""
+        return self.pointer(2 * self.chunk.pointers + 1 + self.chunk.continues)
 
     def call(
-        self, f: Function, pointers: list[str], weights: str, before: Given | None = None
+        self,
+        f: Function,
+        pointers: list[str],
+        weights: str,
+        before: Given | None = None,
+        end: str = "",
     ) -> list[str]:
-        """Calls it: the chunk's sums, <8 x i16>, of each pixel, in order of channels."""
-        c, kind, sums = self.chunk, "<8 x i16>", self.registers.sums
+        """Calls it: the chunk's sums, <8 x i16>, of each pixel, in order of channels.
+
+        Behind them what it ends with, from the pointer ``end``.
+        """
+        c, kind, sums = self.chunk, "<8 x i16>", self.results
         if not c.duplicated:  # read by moving on
             pointers = [f.pointer(pointer, self._sequence(0)[0]) for pointer in pointers]
         results = ", ".join([kind] * len(sums) + ["ptr"] * c.pointers)
@@ -90,8 +110,14 @@ class Assembly:
         ties = [str(len(sums) + i) for i in range(c.pointers)] + ["r"]
         arguments = [f"ptr {p}" for p in [*pointers, weights]]
         if before:
-            ties += ["r", *map(str, range(len(sums)))]
-            arguments += [f"i32 {before.doubles}", *(f"{kind} {value}" for value in before.sums)]
+            ties.append("r")
+            arguments.append(f"i32 {before.doubles}")
+        if self.ends:
+            ties.append("r")
+            arguments.append(f"ptr {end}")
+        if before:
+            ties += map(str, range(len(before.sums)))
+            arguments += [f"{kind} {value}" for value in before.sums]
         clobbers = [f"v{i}" for i in range(self.registers.count) if i not in sums]
         skips = SKIPS[: max(2, len(self._skips))]
         clobbers += [*skips, "memory"] + (list(HALVES) if self.in_order else [])
@@ -144,6 +170,8 @@ class Assembly:
 
     def weights_at(self, load: Load, half: int = 0) -> str:
         """Address of a vector of weights, or of its upper half."""
+        if self.ends and load.step == self.chunk.steps:
+            return f"[{self.end}, #{load.index * 2 * WORD + half * WORD}]"
         return f"[{self.weights}, #{self.offset_of_weights(load.step, load.index, half)}]"
 
     def offset_of_weights(self, step: int, vector: int, half: int) -> int:

@@ -59,11 +59,6 @@ class Chain:
         return VECTORS >> self.merges
 
     @property
-    def rests(self) -> int:
-        """Of a pixel's counts of its last sums modulo 2: 32 at most in four bytes."""
-        return VECTORS >> max(self.merges, 1)
-
-    @property
     def is_rest_negated(self) -> bool:
         """Whether the last counts are of sums modulo 2 that are negated."""
         return self.pairs % 2 == 1
@@ -113,11 +108,14 @@ class Carries:
 
     @property
     def outputs(self) -> tuple[list[int], list[int]]:
-        """Registers of carries and of rests at the end, those of the first pixel first."""
+        """Registers of carries and of rests at the end, those of the first pixel first.
+
+        Rests are counts of the last sums modulo 2: a vector a pixel, of 32 at most in four bytes.
+        """
         c = self.chain
         return (
             self.sums[:: VECTORS // c.vectors],
-            [self.states[place] for place in range(0, len(self.sums), VECTORS // c.rests)],
+            [self.states[place] for place in range(0, len(self.sums), VECTORS)],
         )
 
     def call(self, f: Function, x: str, weights: str) -> tuple[list[str], list[str]]:
@@ -150,7 +148,7 @@ class Carries:
         self._merge(self.sums, c.merges)
         for register in self.states.values():
             self._line(f"cnt v{register}.16b, v{register}.16b")
-        self._merge([self.states[i] for i in range(len(self.states))], max(c.merges, 1))
+        self._merge([self.states[i] for i in range(len(self.states))], 2)
 
     def _begin(self) -> None:
         """The first of an odd number of words is the first sum modulo 2."""

@@ -227,6 +227,11 @@ class Registers:
         """The registers that have 8 sums of 16 bits each at the end: one of each pixel."""
         return [self.accumulator(p, 0) for p in range(self.chunk.pixels)]
 
+    @property
+    def after(self) -> list[int]:
+        """Registers of weights of a step more, if any is loaded."""
+        return []
+
     def _reduce(self) -> Iterator[Operation]:
         """Bytes to 8 x 16 bits for each pixel; they are added in pairs as bytes while they fit.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tvm_ops.operators._llvm_function import Function
@@ -20,7 +20,8 @@ class Glue:
     T is less by what ``corrections`` has at the pixel's class. ``y_step``: bytes of y from a pixel
     to the next; ``plane_step``: from a plane to the next. ``lanes``: of 8 channels, how many y has;
     ``zeros``: bytes after them that are set to zero in each plane. ``biased``: T and its bounds
-    lack the same number, so that they may be below zero.
+    lack the same number, so that they may be below zero. ``in_words``: bytes of bits leave the
+    vector registers by eight, and not one by one.
     """
 
     isa: str
@@ -34,6 +35,7 @@ class Glue:
     lanes: int = LANES
     zeros: int = 0
     biased: bool = False
+    in_words: bool = False
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -72,27 +74,41 @@ class Glue:
             f.store_first(value, element, size, LANES, self.lanes, first, p * self.y_step)
 
     def _store_bits(self, f: Function, sums: Sequence[str], first: str) -> None:
-        """A byte of each pixel and plane; two pixels make a mask."""
+        """A byte of each pixel and plane."""
         size = self.sum_bits // 8 * LANES
-        levels = range(2**self.out_bits - 1)
-        bounds = [f.load(self._kind, "%bounds", level * size) for level in levels]
-        pairs = -(-len(sums) // 2)
-        whole = 1 << (pairs - 1).bit_length()  # as many as ``mask_bytes`` takes
-        padded = [*sums, *[sums[-1]] * (2 * whole - len(sums))]
-        masks = [
-            self._planes(f, pair, bounds) for pair in zip(padded[::2], padded[1::2], strict=True)
-        ]
+        bounds = [f.load(self._kind, "%bounds", n * size) for n in range(2**self.out_bits - 1)]
+        flips = f.load("i8", "%flips")
+        padded = [*sums, *[sums[-1]] * (len(sums) % 2)]  # two pixels make a mask
+        pairs = list(zip(padded[::2], padded[1::2], strict=True))
+        masks = [self._planes(f, pair, bounds) for pair in pairs]
         # Of two planes together: they share the rounds of additions.
         for start in range(0, self.out_bits, 2):
             planes = range(start, min(start + 2, self.out_bits))
             bits = mask_bytes(f, [mask[plane] for plane in planes for mask in masks], self.isa)
-            count = 2 * whole * len(planes)
-            flips = f.splat("i8", count, f.load("i8", "%flips"))
-            bits = f.value(f"xor <{count} x i8> {bits}, {flips}")
-            for i, plane in enumerate(planes):
-                for p in range(len(sums)):
-                    byte = f.value(f"extractelement <{count} x i8> {bits}, i32 {2 * whole * i + p}")
-                    self._store_byte(f, byte, first, p * self.y_step + plane * self.plane_step)
+            count = 2 * len(masks) * len(planes)
+            bits = f.value(f"xor <{count} x i8> {bits}, {f.splat('i8', count, flips)}")
+            places = [(plane, p) for plane in planes for p in range(len(padded))]
+            for (plane, p), byte in zip(places, self._bytes(f, bits, count), strict=True):
+                if p < len(sums):
+                    at = p * self.y_step + plane * self.plane_step
+                    self._store_byte(f, byte, first, at)
+
+    def _bytes(self, f: Function, bits: str, count: int) -> Iterator[str]:
+        """The bytes of a vector, in order."""
+        if not self.in_words:
+            for i in range(count):
+                yield f.value(f"extractelement <{count} x i8> {bits}, i32 {i}")
+            return
+        whole = -(-count // 8)
+        bits = f.shuffle(bits, "i8", count, [i % count for i in range(8 * whole)])
+        words = f.value(f"bitcast <{8 * whole} x i8> {bits} to <{whole} x i64>")
+        for i in range(count):
+            if i % 8 == 0:
+                word = f.value(f"extractelement <{whole} x i64> {words}, i32 {i // 8}")
+                # No instruction, but without it LLVM takes bytes from the vector again.
+                word = f.value(f'call i64 asm "", "=r,0"(i64 {word})')
+            byte = f.value(f"lshr i64 {word}, {8 * (i % 8)}")
+            yield f.value(f"trunc i64 {byte} to i8")
 
     def _store_byte(self, f: Function, byte: str, first: str, at: int) -> None:
         f.store("i8", byte, first, at)
@@ -109,9 +125,9 @@ class Glue:
         order = "slt" if self.biased else "ult"
         bits: list[list[str]] = []  # of each plane, the most significant first, of each pixel
         for plane in reversed(range(self.out_bits)):
-            middle = bounds[2**plane - 1 :: 2 ** (plane + 1)]
+            levels = range(2**plane - 1, len(bounds), 2 ** (plane + 1))
             chosen = [
-                self._select(f, [pixel_bits[p] for pixel_bits in bits], middle)
+                self._select(f, [pixel_bits[p] for pixel_bits in bits], bounds, levels)
                 for p in range(len(sums))
             ]
             pairs = zip(sums, chosen, strict=True)
@@ -119,11 +135,31 @@ class Glue:
         joined = [f.join(of_pixels, "i1", LANES) for of_pixels in reversed(bits)]
         return [f.value(f"sext <16 x i1> {value} to {MASK}") for value in joined]
 
-    def _select(self, f: Function, bits: Sequence[str], bounds: list[str]) -> str:
-        """Of 2^n falling bounds the one at a code of n bits, the most significant first."""
-        for bit in reversed(bits):
-            bounds = [
-                f.value(f"select <{LANES} x i1> {bit}, {self._kind} {above}, {self._kind} {below}")
-                for below, above in zip(bounds[::2], bounds[1::2], strict=True)
-            ]
-        return bounds[0]
+    def _select(
+        self, f: Function, bits: Sequence[str], bounds: list[str], levels: Sequence[int]
+    ) -> str:
+        """Of 2^n levels' bounds the one at a code of n bits, the most significant first."""
+        found = [bounds[level] for level in levels]
+        for n, bit in enumerate(reversed(bits)):
+            pairs = zip(levels[::2], found[::2], found[1::2], strict=False)
+            if n == 0 and self.isa == "aarch64" and self.sum_bits == 16:
+                found = [self._insert(f, bit, above, level) for level, _, above in pairs]
+            else:
+                kind = self._kind
+                found = [
+                    f.value(f"select <{LANES} x i1> {bit}, {kind} {above}, {kind} {below}")
+                    for _, below, above in pairs
+                ]
+        return found[0]
+
+    def _insert(self, f: Function, bit: str, above: str, level: int) -> str:
+        """The bound of a level, or the other one where the bit is set.
+
+        A selection (`bsl`, `bit`) writes over one of the three that it reads, all of which others
+        need: LLVM copies one, on the pipes that all wait for. A load beside them costs nothing.
+        """
+        mask = f.value(f"sext <{LANES} x i1> {bit} to {self._kind}")
+        at = f.pointer("%bounds", 2 * LANES * level)
+        text = "ldr ${0:q}, [$1]\\0Abit $0.16b, $2.16b, $3.16b"
+        operands = f"ptr {at}, {self._kind} {above}, {self._kind} {mask}"
+        return f.value(f'call {self._kind} asm "{text}", "=&w,r,w,w"({operands})')

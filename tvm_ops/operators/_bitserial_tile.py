@@ -21,6 +21,7 @@ from tvm_ops.operators._bitserial_ir import Intrinsics
 from tvm_ops.operators._llvm_function import Function
 
 MAX_UNROLLED = 80  # steps of a call without a loop: 22 KB with 5 pixels
+MAX_UNROLLED_OUT_OF_ORDER = 160  # 41 KB of A72's 48; A53 has 32
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ class Tile(AnyTile):
 
     def _all_parts(self, f: Function, pointers: list[str]) -> list[str]:
         """The sum of all chunks, doubled before those of half the weight."""
-        few = len(self.parts) * self.chunk.steps <= MAX_UNROLLED
+        most = MAX_UNROLLED_OUT_OF_ORDER if self.emitter == "out_of_order" else MAX_UNROLLED
+        few = len(self.parts) * self.chunk.steps <= most
         sums: list[str] = []
         for shift, group in groupby(self.parts, lambda part: part.shift):
             parts = list(group)

@@ -9,7 +9,7 @@ all pixels pass (512 channels at 7x7: 4.6 KB).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -197,7 +197,7 @@ class Tiled:
             return parts == w.w_bits == 1 and few
         near = not self.duplicated or reach <= MAX_OFFSET
         counted = self.steps * (1 if self.are_planes_apart else 2**w.a_bits - 1)
-        return parts == 1 and near and counted <= MAX_STEPS
+        return (parts == 1 or self.are_planes_apart) and near and counted <= MAX_STEPS
 
     @property
     def are_planes_apart(self) -> bool:
@@ -282,4 +282,5 @@ class Tiled:
         if self.k_bits == 64:
             return Tile(self.parts, pixel_step, glue, self.runs, self.chunk, self.emitter)
         wide = WideGlue(**vars(glue), signed=self.w.largest + 1 < 2**15)
-        return WideTile(self.parts, pixel_step, wide, self.runs, self.chunk, self.emitter)
+        tile = WideTile(self.parts, pixel_step, wide, self.runs, self.chunk, self.emitter)
+        return replace(tile, glue=replace(wide, given=tile.after))

@@ -28,10 +28,12 @@ class WideRegisters(Registers):
 
     ``wraps``: after the last step the first one of another chunk follows, whose loads are those of
     a step more; its registers are those of step 0. ``continues``: sums go on from given ones.
+    ``ends``: the weights of a step more are loaded, in whose place there may be something else.
     """
 
     wraps: bool = False
     continues: bool = False
+    ends: bool = False
 
     @property
     def _room(self) -> int:
@@ -93,13 +95,17 @@ class WideRegisters(Registers):
 
     def _weights_at(self, turn: int) -> Iterator[Load]:
         step, vector = divmod(turn, VECTORS)
-        if step < self.chunk.steps + self.wraps:
+        if step < self.chunk.steps + (self.wraps or self.ends):
             yield self.load_weights(step, vector)
 
     @property
     def sums(self) -> list[int]:
         """All accumulators: by pixel, then by vector."""
         return [self.accumulator(p, v) for p in range(self.chunk.pixels) for v in range(VECTORS)]
+
+    @property
+    def after(self) -> list[int]:
+        return [self.weights(self.chunk.steps, v) for v in range(VECTORS)]
 
     def _double(self, step: int, pixel: int, vector: int) -> Iterator[Operation]:
         if self.chunk.doubles(step):

@@ -60,7 +60,8 @@ class Codes:
     def _all(self) -> None:
         """Signs of all vectors, one below the other in a byte's upper half, then words.
 
-        What is done is stored while other signs are not: a cycle stores one word.
+        What is done is stored while other signs are not: a cycle stores one word. So a pixel
+        without a neighbour comes last.
         """
         pairs = [range(p, p + 2) for p in range(0, self.pixels - 1, 2)]
         single = [self.pixels - 1] if self.pixels % 2 else []
@@ -73,17 +74,19 @@ class Codes:
         alone: list[int] = []
         for v in range(VECTORS):
             self._load_bounds(v, loaded)
-            # The last vector's upper bits first.
-            passes = [(0, 1, 2)] if v + 1 < VECTORS else [(1,), (0, 2)]
-            for levels in passes:
-                for pair in pairs:
-                    self._add_pair(v, pair, levels, bits[pair.start])
-                if v + 1 == VECTORS:
-                    self._store_pairs(levels, pairs, bits)
+            if v + 1 == VECTORS:
+                break
             for pixel in single:
                 alone = self._add_single(v, pixel, alone)
+            for pair in pairs:
+                self._add_pair(v, pair, range(LEVELS), bits[pair.start])
             self._free += self._given[v : v + 1]
+        for levels in ((1,), (0, 2)):  # the last vector's upper bits first
+            for pair in pairs:
+                self._add_pair(v, pair, levels, bits[pair.start])
+            self._store_pairs(levels, pairs, bits)
         for pixel in single:
+            alone = self._add_single(v, pixel, alone)
             self._store_single(pixel, alone)
 
     def _add_pair(self, v: int, pair: range, levels: Sequence[int], bits: list[int]) -> None:

@@ -32,16 +32,15 @@ _EIGHTS = "<" + ", ".join(["i16 8"] * LANES) + ">"
 class WideGlue(Glue):
     """A ``Glue`` for 32 channels and T of 16 bits; only ``lanes`` of them are in y.
 
-    ``signed``: T and all bounds are below 2^15, so that their difference has a sign.
+    ``signed``: T and all bounds are below 2^15, so that their difference has a sign. ``given``:
+    registers in which the first level's bounds come, behind the sums, with ``is_assembly``.
     """
 
     signed: bool = False
+    given: tuple[int, ...] = ()
 
     def finish(self, f: Function, sums: Sequence[str], classes: Sequence[str]) -> None:
-        """As ``Glue.finish``; each pixel has four vectors of sums.
-
-        With ``is_assembly`` the first level's bounds may be behind them.
-        """
+        """As ``Glue.finish``; each pixel has four vectors of sums."""
         count = VECTORS * len(classes)
         sums, given = sums[:count], sums[count:]
         first = f.pointer("%y", "%byte")
@@ -51,8 +50,7 @@ class WideGlue(Glue):
             sums = [f.value(f"sub {_SUMS} {a}, {b}") for a, b in pairs]
         pixels = [list(sums[p : p + VECTORS]) for p in range(0, len(sums), VECTORS)]
         if self.is_assembly:
-            registers = range(count, count + len(given))
-            codes = Codes(len(pixels), self.y_step, self.plane_step, registers)
+            codes = Codes(len(pixels), self.y_step, self.plane_step, self.given)
             codes.call(f, [*sums, *given], ["%bounds", "%flips", first])
         elif self.out_bits:
             self._finish_bits(f, pixels, first)

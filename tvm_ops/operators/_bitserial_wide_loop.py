@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tvm_ops.operators._bitserial_asm import HALVES, SKIPS, Assembly
-from tvm_ops.operators._bitserial_chunk import VECTORS, Chunk, Load
+from tvm_ops.operators._bitserial_chunk import Chunk, Load
 from tvm_ops.operators._bitserial_in_order import InOrder
 from tvm_ops.operators._bitserial_wide import WideRegisters
 from tvm_ops.operators._llvm_function import Function
@@ -29,13 +29,12 @@ class WideLoop(Assembly):
 
     ``keeps``: there is a pointer to what the next tile begins with, and what is here is to stay in
     the L1: each chunk reads it (256 channels at 14x14, 2 bits: 13 cycles of each tile).
-    ``ends``: there is a pointer to 64 bytes, with which the registers of the first weights end, as
-    what the last chunk loads for a next one; they are behind the sums.
+    ``ends``: as an ``Assembly``'s; they are what the last chunk loads for a next one.
     """
 
     def __init__(self, chunk: Chunk, keeps: bool = False, ends: bool = False) -> None:
-        super().__init__(chunk, in_order=True)
-        self.keeps, self.ends = keeps, ends
+        super().__init__(chunk, in_order=True, ends=ends)
+        self.keeps = keeps
         self.registers = WideRegisters(chunk, wraps=True)
 
     @property
@@ -50,7 +49,7 @@ class WideLoop(Assembly):
 
     def sum_up(self, f: Function, pointers: list[str], others: list[str]) -> list[str]:
         """The sums; ``pointers`` are to the first words of the first chunk."""
-        sums, count = self._results, self.chunk.pointers
+        sums, count = self.results, self.chunk.pointers
         outs = [f"=&{{v{i}}}" for i in sums] + ["=&r"] * count
         ins = [*(str(len(sums) + i) for i in range(count)), *["r"] * len(others)]
         free = [f"v{i}" for i in range(self.registers.count) if i not in sums]
@@ -80,14 +79,6 @@ class WideLoop(Assembly):
         lines += [*first[:joins], "b 3f", "1:", f"tbz {TODO}, #0, 2f", *doubled, "2:"]
         return [*lines, *others[:joins], "3:", *_spread(self._turn_page, others[joins:]),
                 f"mov {WEIGHTS}, {NEXT_WEIGHTS}", f"tbz {TODO}, #1, 1b"]  # fmt: skip
-
-    @property
-    def _results(self) -> list[int]:
-        first = [self.registers.weights(0, v) for v in range(VECTORS)] if self.ends else []
-        return [*self.registers.sums, *first]
-
-    def pointer(self, number: int) -> str:
-        return f"${len(self._results) + number}"
 
     @property
     def _turn_page(self) -> list[str]:

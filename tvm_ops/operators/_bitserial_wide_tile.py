@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tvm_ops.operators._bitserial_asm import Assembly, Given
-from tvm_ops.operators._bitserial_tile import MAX_UNROLLED, Tile
+from tvm_ops.operators._bitserial_tile import MAX_UNROLLED, Part, Tile
 from tvm_ops.operators._bitserial_wide_glue import WideGlue
 from tvm_ops.operators._bitserial_wide_loop import DOUBLE, END, WideLoop
 from tvm_ops.operators._llvm_function import Function
@@ -33,32 +33,36 @@ class WideTile(Tile):
         sums: list[str] = []
         for part, doubles in zip(self.parts, self._doubles, strict=True):
             given = Given(sums, doubles) if sums else None
-            sums = self._go_on(f, pointers, part.x, part.weights, given)
+            sums = self._go_on(f, pointers, part, given)
         return sums
+
+    @property
+    def after(self) -> tuple[int, ...]:
+        """Registers that have something more than the sums, behind which it is."""
+        return tuple(self._emitter.registers.after)
+
+    @property
+    def _ends(self) -> bool:
+        """Whether the glue takes the first level's bounds from registers."""
+        return isinstance(self.glue, WideGlue) and self.glue.is_assembly
 
     def _in_loop(self, f: Function, pointers: list[str]) -> list[str]:
         keeps = self.pixel_step is None
-        ends = isinstance(self.glue, WideGlue) and self.glue.is_assembly
-        loop = WideLoop(self.chunk, keeps, ends)
+        loop = WideLoop(self.chunk, keeps, self._ends)
         first = self.parts[0]
         begins = [f.pointer(pointer, first.x + loop.reach[0]) for pointer in pointers]
         others = [f.pointer("%weights", first.weights), f"@{self.table_name}"]
-        others += (["%table"] if keeps else []) + (["%bounds"] if ends else [])
+        others += (["%table"] if keeps else []) + (["%bounds"] if self._ends else [])
         return loop.sum_up(f, begins, others)
 
     def _go_on(
-        self,
-        f: Function,
-        pointers: list[str],
-        x: int | str,
-        weights: int | str,
-        given: Given | None,
+        self, f: Function, pointers: list[str], part: Part, given: Given | None
     ) -> list[str]:
-        """The given sums, if any, with those of a chunk."""
+        """The given sums, if any, with those of a chunk; behind the last one's, bounds."""
         chunk = replace(self.chunk, continues=given is not None)
-        moved = [f.pointer(pointer, x) for pointer in pointers]
-        assembly = Assembly(chunk, True)
-        return assembly.call(f, moved, f.pointer("%weights", weights), given)
+        moved = [f.pointer(pointer, part.x) for pointer in pointers]
+        assembly = Assembly(chunk, True, self._ends and part is self.parts[-1])
+        return assembly.call(f, moved, f.pointer("%weights", part.weights), given, "%bounds")
 
     @property
     def _doubles(self) -> list[int]:

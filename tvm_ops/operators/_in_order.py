@@ -2,8 +2,10 @@
 
 For short straight pieces of vector code. A cycle starts two instructions, whose halves of the
 vector datapath are at most two and of which one accesses memory, see docs/board-model.md. What most
-cycles depend on goes first, but also what is first as given: codes of two bits of 160 sums take 125
-cycles so, some more by one of both alone.
+cycles depend on goes first, but also what is first as given. The order found so is then gone
+through from its end, where each instruction goes as late as it can, and from the beginning again
+(Li and Willis, An iterative scheduling technique, 1992): codes of two bits of 160 sums take 118
+cycles instead of 120.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SLOTS, HALVES = 2, 2
-WEIGHTS = (5, 3)  # of a cycle that depends, in places of the given order; the better one is taken
+WEIGHTS = (2, 3, 5)  # of a cycle that depends, in places of the given order; the best one is taken
+ROUNDS = 2  # from the end and from the beginning; more change nothing
+
+Edges = list[dict[int, int]]  # of each instruction those that it depends on, by how many cycles
 
 
 @dataclass(frozen=True)
@@ -38,44 +43,62 @@ def in_order(instructions: Sequence[Instruction]) -> tuple[list[str], int]:
     Accesses of memory are taken to be of different places.
     """
     before = _dependences(instructions)
+    after = _turned(before)
     heights = _heights(instructions, before)
     found = []
     for weight in WEIGHTS:
-        places = [i - weight * height for i, height in enumerate(heights)]
-        first = sorted(range(len(places)), key=places.__getitem__)
-        found.append(_issue(instructions, before, first))
-    return min(found, key=lambda order: order[1])
+        places = {i: i - weight * height for i, height in enumerate(heights)}
+        order = _issue(instructions, before, sorted(places, key=places.__getitem__))
+        found.append(order)
+        for edges in (after, before) * ROUNDS:
+            starts = order[0]
+            latest_first = sorted(starts, key=starts.__getitem__, reverse=True)
+            order = _issue(instructions, edges, latest_first)
+            if edges is before:
+                found.append(order)
+    starts, cycles = min(found, key=lambda one: one[1])
+    return [instructions[i].text for i in starts], cycles
 
 
 def _issue(
-    instructions: Sequence[Instruction], before: list[dict[int, int]], waiting: list[int]
-) -> tuple[list[str], int]:
-    """Cycle by cycle what can start, the first of those that wait before others."""
+    instructions: Sequence[Instruction], edges: Edges, waiting: list[int]
+) -> tuple[dict[int, int], int]:
+    """Cycle by cycle what can start, the first of those that wait before others.
+
+    When each starts, in the order in which they do, and how many cycles all take.
+    """
     issued: dict[int, int] = {}
-    texts: list[str] = []
     cycle = 0
     while waiting:
         slots, halves, memory = SLOTS, HALVES, 1
         for i in list(waiting):
             one = instructions[i]
-            is_ready = all(j in issued and issued[j] + d <= cycle for j, d in before[i].items())
+            is_ready = all(j in issued and issued[j] + d <= cycle for j, d in edges[i].items())
             free = slots == SLOTS if one.cycles > 1 else slots
             if is_ready and free and one.halves <= halves and one.memory <= memory:
                 slots, halves, memory = slots - 1, halves - one.halves, memory - one.memory
                 issued[i] = cycle
-                texts.append(one.text)
                 waiting.remove(i)
                 if one.cycles > 1:
                     slots, cycle = 0, cycle + one.cycles - 1
         cycle += 1
-    return texts, cycle
+    return issued, cycle
 
 
-def _dependences(instructions: Sequence[Instruction]) -> list[dict[int, int]]:
-    """Of each instruction, those before it that it depends on, and by how many cycles."""
+def _turned(before: Edges) -> Edges:
+    """Of each instruction, those that depend on it."""
+    after: Edges = [{} for _ in before]
+    for i, edges in enumerate(before):
+        for j, delay in edges.items():
+            after[j][i] = delay
+    return after
+
+
+def _dependences(instructions: Sequence[Instruction]) -> Edges:
+    """Of each instruction, those before it that it depends on."""
     writer: dict[str, int] = {}
     readers: dict[str, list[int]] = {}
-    found: list[dict[int, int]] = []
+    found: Edges = []
     for i, one in enumerate(instructions):
         before: dict[int, int] = {}
         for register in one.reads:
@@ -94,7 +117,7 @@ def _dependences(instructions: Sequence[Instruction]) -> list[dict[int, int]]:
     return found
 
 
-def _heights(instructions: Sequence[Instruction], before: list[dict[int, int]]) -> list[int]:
+def _heights(instructions: Sequence[Instruction], before: Edges) -> list[int]:
     """Cycles from each instruction to the end, at least."""
     heights = [one.latency for one in instructions]
     for i in reversed(range(len(instructions))):

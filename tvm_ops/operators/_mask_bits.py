@@ -19,7 +19,7 @@ _PAIRWISE = {"aarch64": ("llvm.aarch64.neon.addp", 16), "armv7": ("llvm.arm.neon
 
 
 def mask_bytes(f: Function, masks: list[str], isa: str) -> str:
-    """The bits of the masks, whose number is a power of two: <2 x number x i8>."""
+    """The bits of the masks: <2 x number x i8>."""
     if isa not in _PAIRWISE:
         return _moved_masks(f, masks)
     own = [f.value(f"and {MASK} {mask}, {OWN_BITS}") for mask in masks]
@@ -28,17 +28,25 @@ def mask_bytes(f: Function, masks: list[str], isa: str) -> str:
         own = [f.lanes(v, "i8", LANES, start, lanes) for v in own for start in range(0, 16, lanes)]
     kind = f"<{lanes} x i8>"
     for _ in range(3):
-        pairs = zip(own[::2], own[1::2] or own, strict=True)
+        pairs = zip(own[::2], [*own[1::2], *own[-1:]], strict=False)
         own = [f.call(kind, f"{name}.v{lanes}i8", (kind, a), (kind, b)) for a, b in pairs]
+    own = _padded(own)
     joined = f.join(own, "i8", lanes)
     return f.lanes(joined, "i8", lanes * len(own), 0, 2 * len(masks))
 
 
 def _moved_masks(f: Function, masks: list[str]) -> str:
-    joined = f.join(masks, "i8", LANES)
-    lanes, length = LANES * len(masks), 2 * len(masks)
+    padded = _padded(masks)
+    joined = f.join(padded, "i8", LANES)
+    lanes, length = LANES * len(padded), 2 * len(padded)
     bits = f.value(f"icmp slt <{lanes} x i8> {joined}, zeroinitializer")
-    return f.value(f"bitcast <{lanes} x i1> {bits} to <{length} x i8>")
+    found = f.value(f"bitcast <{lanes} x i1> {bits} to <{length} x i8>")
+    return f.lanes(found, "i8", length, 0, 2 * len(masks))
+
+
+def _padded(values: list[str]) -> list[str]:
+    """With the last one again, up to a power of two."""
+    return [*values, *values[-1:] * ((1 << (len(values) - 1).bit_length()) - len(values))]
 
 
 def plane_masks(f: Function, levels: list[str], kind: str = MASK) -> list[str]:

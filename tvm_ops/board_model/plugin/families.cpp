@@ -34,8 +34,8 @@ const Group kGeneral[] = {
 
 // Not listed: "vector_alu".
 const Group kVector[] = {
-    {{"vector_alu", Use::modify},
-     {I(BSL), I(BIT), I(BIF), I(SUQADD), I(USQADD), I(AESE), I(AESD)}},
+    {{"vector_alu", Use::modify}, {I(SUQADD), I(USQADD), I(AESE), I(AESD)}},
+    {{"bit_select", Use::modify}, {I(BSL), I(BIT), I(BIF)}},
     {{"vector_alu", Use::write, true},
      {I(SADDL), I(SADDL2), I(UADDL), I(UADDL2), I(SSUBL), I(SSUBL2), I(USUBL), I(USUBL2),
       I(SADDW), I(SADDW2), I(UADDW), I(UADDW2), I(SSUBW), I(SSUBW2), I(USUBW), I(USUBW2),

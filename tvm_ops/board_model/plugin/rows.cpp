@@ -8,11 +8,11 @@ std::vector<std::string> all_rows() {
                                    "nop",    "system",          "gpr_to_vector",
                                    "vector_to_gpr"};
   for (const char* stem :
-       {"vector_alu", "vector_shift", "vector_shift_complex", "vector_multiply", "vector_mac",
-        "add_long_pairwise", "accumulate_pairwise", "across", "permute", "table1", "table2",
-        "table3", "table4", "popcount", "dup_from_gpr", "move_immediate", "fadd", "fcompare",
-        "fmul", "fmla", "fdiv", "fsqrt", "fconvert", "fconvert_resize", "festimate", "fmove",
-        "freduce", "dot"}) {
+       {"vector_alu", "bit_select", "vector_shift", "vector_shift_complex", "vector_multiply",
+        "vector_mac", "add_long_pairwise", "accumulate_pairwise", "across", "permute", "table1",
+        "table2", "table3", "table4", "popcount", "dup_from_gpr", "move_immediate", "fadd",
+        "fcompare", "fmul", "fmla", "fdiv", "fsqrt", "fconvert", "fconvert_resize", "festimate",
+        "fmove", "freduce", "dot"}) {
     rows.push_back(std::string(stem) + ".64");
     rows.push_back(std::string(stem) + ".128");
   }
