@@ -20,8 +20,9 @@ class Glue:
     T is less by what ``corrections`` has at the pixel's class. ``y_step``: bytes of y from a pixel
     to the next; ``plane_step``: from a plane to the next. ``lanes``: of 8 channels, how many y has;
     ``zeros``: bytes after them that are set to zero in each plane. ``biased``: T and its bounds
-    lack the same number, so that they may be below zero. ``in_words``: bytes of bits leave the
-    vector registers by eight, and not one by one.
+    lack the same number, so that they may be below zero. ``reloads``: bounds that a
+    selection writes over are loaded again. ``in_words``: bytes of bits leave the vector registers
+    by eight, and not one by one.
     """
 
     isa: str
@@ -35,6 +36,7 @@ class Glue:
     lanes: int = LANES
     zeros: int = 0
     biased: bool = False
+    reloads: bool = False
     in_words: bool = False
 
     @property
@@ -142,7 +144,7 @@ class Glue:
         found = [bounds[level] for level in levels]
         for n, bit in enumerate(reversed(bits)):
             pairs = zip(levels[::2], found[::2], found[1::2], strict=False)
-            if n == 0 and self.isa == "aarch64" and self.sum_bits == 16:
+            if n == 0 and self.reloads and self.sum_bits == 16:
                 found = [self._insert(f, bit, above, level) for level, _, above in pairs]
             else:
                 kind = self._kind
@@ -156,7 +158,8 @@ class Glue:
         """The bound of a level, or the other one where the bit is set.
 
         A selection (`bsl`, `bit`) writes over one of the three that it reads, all of which others
-        need: LLVM copies one, on the pipes that all wait for. A load beside them costs nothing.
+        need: LLVM copies one, on the pipes that all wait for. A load beside them costs nothing,
+        but in order, where it takes the A53 two cycles.
         """
         mask = f.value(f"sext <{LANES} x i1> {bit} to {self._kind}")
         at = f.pointer("%bounds", 2 * LANES * level)

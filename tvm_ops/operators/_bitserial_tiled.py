@@ -270,6 +270,7 @@ class Tiled:
             corrected=self.is_corrected,
             lanes=self.lanes,
             biased=self.bias != 0,
+            reloads=self.emitter in ("out_of_order", "carries"),
         )
         tile = self._tile_of(None if self.has_table else self.pixel_step, glue)
         if not is_last:
