@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from math import log2
 from typing import Any
 
-_LATENCY = 4  # steps that a multiply-add waits for the one before it into the same accumulator
+_LATENCY = 4  # cycles that a multiply-add waits for the one before it into the same accumulator
+_SPILL = 2  # for an accumulator without a register, in each step: loaded and stored
+_IMPLICIT = 1.4  # times as long where LLVM is left to find the vectors: some tiles stay scalar
+_COPY = 0.75  # for a float that is packed or gathered: most are moved one by one
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,22 @@ class Tile:
 
 
 def features(tile: Tile, target: Any) -> dict[str, float]:
-    """Logarithms of numbers and ratios, and which way vectors go."""
+    """Logarithms of numbers and ratios, and which way vectors go.
+
+    ``cycles`` is the guess that a search begins with: of a vector multiply-add that is asked for.
+    On the 2400 random trials of ``scripts/compare_tuners.sh`` its rank correlation with the
+    modelled cycles is 0.75 in a workload; 0.67, 0.46, 0.41 and 0.31 in the sketches alone.
+    """
     accumulators = tile.pixels * tile.channels / tile.lanes
     loads = (tile.vector_loads + tile.element_loads) / accumulators
     operands = min(tile.vector_loads, tile.element_loads) + 1
-    excess = max(accumulators + operands - target.vector_registers, 0.0)
-    spilled = excess / accumulators
+    spilled = max(accumulators + operands - target.vector_registers, 0.0) / accumulators
     work = tile.waste * target.vector_lanes / tile.lanes
+    if tile.along == "none":
+        work *= _IMPLICIT
     copied = tile.copied / tile.depth
-    cycles = max(1.0, loads, _LATENCY / accumulators) + 2 * spilled
+    cycles = work * (max(1.0, loads, _LATENCY / accumulators) + _SPILL * spilled)
+    cycles += _COPY * target.vector_lanes * copied
     l1, l2 = target.l1d_kib * 256, target.l2_kib * 256  # in floats
     return {
         "along pixels": float(tile.along == "pixels"),
@@ -67,7 +77,7 @@ def features(tile: Tile, target: Any) -> dict[str, float]:
         "rounds": log2(tile.depth / tile.steps),
         "work": log2(work),
         "copied": log2(copied),
-        "cycles": log2(work * cycles + copied),
+        "cycles": log2(cycles),
         "weights": log2(tile.weights / l1),
         "inputs": log2(tile.inputs / l1),
         "block": log2(tile.block / l2),

@@ -11,7 +11,7 @@ from tvm_ops.task import Knobs
 
 Columns = NDArray[np.float32]
 
-NOVELTY = 0.2  # a tile unlike all tried ones is hoped to be so much better, as a logarithm
+NOVELTY = 0.4  # times what a sketch's scores differ by: so much better may be what is new in it
 SAME = 2e-3  # scores so near are taken for the same: one has its turn, the rest after all others
 _LAST = 1e3  # behind all others
 
@@ -22,10 +22,11 @@ class Ranking:
     Trees are as sure of what is far from all trials as of what is near one: without novelty, 14 of
     32 trials of a sketch went to two tiles that it had. ``tried``: features [n, columns] of its
     candidates that were proposed, None without any; a template without features has no columns.
+    ``spread``: the standard deviation of its scores.
     """
 
-    def __init__(self, tried: Columns | None) -> None:
-        self._tried = tried
+    def __init__(self, tried: Columns | None, spread: float) -> None:
+        self._tried, self._novelty = tried, NOVELTY * spread
         self._knobs: list[Knobs] = []
         self._features: Columns | None = None
         self._hopes = np.zeros(0)
@@ -62,7 +63,7 @@ class Ranking:
         return self._knobs.pop(first)
 
     def _worth(self) -> NDArray[np.float64]:
-        return np.asarray(self._hopes + NOVELTY / np.sqrt(1 + self._alike))
+        return np.asarray(self._hopes + self._novelty / np.sqrt(1 + self._alike))
 
 
 def _alike(some: Columns, others: Columns) -> NDArray[np.float64]:

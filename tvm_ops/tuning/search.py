@@ -29,6 +29,7 @@ PARENTS = 8  # measured ones
 GENERATIONS = 2  # of children of the 32 that the model likes best
 SHARE = 0.1  # a sketch whose best is behind by so much, as a logarithm, gets 1/e of the best's
 LEAST_SHARE = 0.4  # of the largest: a sketch that starts badly may have the best of all
+SPREAD = 0.5  # of the scores of a sketch that has few: that of the worst one
 STALE = 8  # trials of a sketch without a gain of ``GAIN`` halve its share
 GAIN = 0.005
 NEW = 0.1  # of the candidates are chosen for being unlike all others
@@ -149,12 +150,14 @@ class KnobSearch:
         return {sketch: self._ranking(model, sketch) for sketch in self._sketches}
 
     def _ranking(self, model: CostModel, sketch: str) -> Ranking:
-        costs = [(c, n) for n, (k, c) in enumerate(self._known) if c and k["sketch"] == sketch]
-        parents = [self._known[n][0] for _cost, n in sorted(costs)[:PARENTS]]
+        known = [(knobs, cost) for knobs, cost in self._known if knobs["sketch"] == sketch]
+        costs = [(cost, n) for n, (_knobs, cost) in enumerate(known) if cost]
+        parents = [known[n][0] for _cost, n in sorted(costs)[:PARENTS]]
+        spread = float(scores([cost for _, cost in known]).std()) if len(known) > 3 else SPREAD
         waiting = [knobs for proposed in self._proposed for knobs in proposed]
-        tried = [k for k in [*(k for k, _ in self._known), *waiting] if k["sketch"] == sketch]
+        tried = [k for k, _ in known] + [k for k in waiting if k["sketch"] == sketch]
         tiles = self._rows.tile(self._rows.rows(tried)) if tried else None
-        ranking, new = Ranking(tiles), dict[str, Knobs]()
+        ranking, new = Ranking(tiles, spread), dict[str, Knobs]()
         self._candidates.anew(sketch, ANEW, new)
         self._candidates.changed(parents, CHANGED, new)
         self._rank(model, ranking, new)
