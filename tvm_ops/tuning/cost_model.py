@@ -42,7 +42,8 @@ class CostModel:
     """Learns rows [n, columns] and their ``scores`` [n]; the same ``seed`` gives the same model.
 
     The first column is the template's own guess of the score. A line through the guesses comes
-    first, trees learn what is left: 24 trials then teach as much as 90 do without guesses.
+    first, trees learn what is left: in 24 trials nearly as much as in 90 without guesses (rank
+    correlation inside sketches 0.46 and 0.49).
     """
 
     def __init__(self, rows: Rows, known: NDArray[np.float32], seed: int) -> None:
