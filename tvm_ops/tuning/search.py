@@ -30,7 +30,7 @@ GENERATIONS = 2  # of children of the 32 that the model likes best
 SHARE = 0.1  # a sketch whose best is behind by so much, as a logarithm, gets 1/e of the best's
 LEAST_SHARE = 0.4  # of the largest: a sketch that starts badly may have the best of all
 SPREAD = 0.5  # of the scores of a sketch that has few: that of the worst one
-STALE = 8  # trials of a sketch without a gain of ``GAIN`` halve its share, and double novelty
+STALE = 8  # trials of a sketch without a gain of ``GAIN`` halve its share; they double novelty
 GAIN = 0.005
 NEW = 0.1  # of the candidates are chosen for being unlike all others
 
@@ -154,7 +154,7 @@ class KnobSearch:
         costs = [(cost, n) for n, (_knobs, cost) in enumerate(known) if cost]
         parents = [known[n][0] for _cost, n in sorted(costs)[:PARENTS]]
         spread = float(scores([cost for _, cost in known]).std()) if len(known) > 3 else SPREAD
-        spread *= 1 + self._stale(sketch) / STALE  # what is known may have no more to give
+        spread *= 1 + min(self._stale(sketch) / STALE, 1.0)  # what is known may give no more
         waiting = [knobs for proposed in self._proposed for knobs in proposed]
         tried = [k for k, _ in known] + [k for k in waiting if k["sketch"] == sketch]
         tiles = self._rows.tile(self._rows.rows(tried)) if tried else None
