@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import gcd, prod
 from typing import Any
 
+from schedules._conv2d_features import Tile
+
 Knobs = dict[str, Any]
 
 # (rows, columns, co) of the register tile for vectors of 4 lanes.
@@ -60,6 +62,33 @@ def _waste(w: Any, tile: list[int]) -> float:
     for extent, step in zip((w.out_h, w.out_w, w.co // w.groups), tile, strict=True):
         size *= -(-extent // step) * step / extent
     return size
+
+
+def tile(w: Any, target: Any, knobs: Knobs) -> Tile:
+    """One tap of one channel; vectors of the input are read, and weights by vectors or elements."""
+    (rows, cols, co), lanes = knobs["tile"], knobs["lanes"]
+    (kh, kw), ci = w.kernel, w.ci // w.groups
+    read_rows, read_cols = (rows - 1) * w.stride[0] + kh, (cols - 1) * w.stride[1] + kw
+    row_block = -(-w.out_h // (rows * knobs["blocks_rows"])) * rows
+    # Each block packs its own rows of the input, with those that its neighbours have too.
+    packed = ((row_block - 1) * w.stride[0] + kh) * knobs["blocks_rows"]
+    width = (w.out_w - 1) * w.stride[1] + kw
+    return Tile(
+        pixels=rows * cols,
+        channels=co,
+        along="pixels",
+        lanes=lanes,
+        vector_loads=rows * cols / lanes,
+        element_loads=co / gcd(co, lanes) if knobs["read_weights"] else co,
+        steps=kw * (kh if knobs["unroll"] == "taps" else 1),
+        rolled=1,
+        waste=_waste(w, knobs["tile"]),
+        copied=ci * packed * width / (w.out_h * w.out_w * w.co // w.groups),
+        depth=ci * kh * kw,
+        weights=ci * kh * kw * co,
+        inputs=ci * read_rows * read_cols,
+        block=ci * packed * width / knobs["blocks_rows"],
+    )
 
 
 def default(w: Any, target: Any) -> Knobs:

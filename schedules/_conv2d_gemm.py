@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import product
 from math import gcd
 from typing import Any
+
+from schedules._conv2d_features import Tile
 
 Knobs = dict[str, Any]
 
@@ -72,14 +76,20 @@ def _waste(w: Any, knobs: Knobs) -> float:
 
 def legal(w: Any, target: Any, knobs: Knobs) -> bool:
     """Whether the padding is near the least that any tile needs, and the loop's body not large."""
-    (tile_p, tile_co), options = knobs["tile"], space(w, target, knobs["sketch"])
+    tile_p, tile_co = knobs["tile"]
     if tile_p * tile_co // knobs["lanes"] * knobs["unroll_k"] > _MAX_BODY:
         return False
-    choices = [knobs | {"tile": t, "rows": r} for t in options["tile"] for r in options["rows"]]
-    if _waste(w, knobs) > _MAX_WASTE * min(_waste(w, choice) for choice in choices):
+    if _waste(w, knobs) > _MAX_WASTE * _least_waste(w, target, knobs["sketch"]):
         return False
     p, co = _sizes(w, knobs)
     return _fits(p // tile_p, knobs["blocks_p"]) and _fits(co // tile_co, knobs["blocks_co"])
+
+
+@lru_cache(64)  # a search asks thousands of times
+def _least_waste(w: Any, target: Any, along: str) -> float:
+    options, lanes = space(w, target, along), target.vector_lanes
+    choices = product(options["tile"], options["rows"])
+    return min(_waste(w, {"tile": t, "rows": r, "lanes": lanes}) for t, r in choices)
 
 
 def _fits(tiles: int, blocks: int) -> bool:
@@ -88,6 +98,30 @@ def _fits(tiles: int, blocks: int) -> bool:
 
 def _round_up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
+
+
+def tile(w: Any, target: Any, knobs: Knobs) -> Tile:
+    """The micro-kernel in one step; of its operands one is read by vectors, one by elements."""
+    (tile_p, tile_co), lanes = knobs["tile"], knobs["lanes"]
+    p, co = _sizes(w, knobs)
+    k, of_block = w.ci * w.kernel[0] * w.kernel[1], p / knobs["blocks_p"]
+    vectors, elements = (tile_p, tile_co) if knobs["sketch"] == "pixels" else (tile_co, tile_p)
+    return Tile(
+        pixels=tile_p,
+        channels=tile_co,
+        along=knobs["sketch"],
+        lanes=lanes,
+        vector_loads=vectors / lanes,
+        element_loads=elements / (knobs["read_elements"] or 1),
+        steps=knobs["unroll_k"],
+        rolled=1,
+        waste=_waste(w, knobs),
+        copied=k * p / (w.out_h * w.out_w * w.co),
+        depth=k,
+        weights=k * tile_co,
+        inputs=k * tile_p,
+        block=k * (of_block if knobs["order"] == "co_outer" else co / knobs["blocks_co"]),
+    )
 
 
 def default(w: Any, target: Any) -> Knobs:
@@ -118,7 +152,7 @@ def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     """Schedules [``pack_input``,] ``gather``, ``gemm``, ``epilogue`` in place."""
     lanes, (tile_p, tile_co) = knobs["lanes"], knobs["tile"]
     unit, group = gcd(tile_p, lanes), 1 if knobs["sketch"] == "pixels" else lanes
-    product, epilogue = sch.get_sblock("gemm"), sch.get_sblock("epilogue")
+    gemm, epilogue = sch.get_sblock("gemm"), sch.get_sblock("epilogue")
 
     n, p, co = sch.get_loops(epilogue)
     p_block, p_tile, p_in = sch.split(p, [knobs["blocks_p"], None, tile_p // unit])
@@ -130,10 +164,10 @@ def schedule(sch: Any, knobs: Knobs, target: Any) -> None:
     candidates = [(p_block, knobs["blocks_p"]), (co_block, knobs["blocks_co"])]
     # Refused once other blocks are inside.
     sch.parallel(next((loop for loop, blocks in candidates if blocks > 1), outer[0]))
-    sch.compute_at(product, outer[-1], preserve_unit_loops=True)
-    sch.set_scope(product, 0, "local")
+    sch.compute_at(gemm, outer[-1], preserve_unit_loops=True)
+    sch.set_scope(gemm, 0, "local")
     _schedule_gather(sch, knobs, p_block)
-    _schedule_gemm(sch, knobs, product)
+    _schedule_gemm(sch, knobs, gemm)
 
 
 def _schedule_gather(sch: Any, knobs: Knobs, p_block: Any) -> None:

@@ -6,9 +6,11 @@ tile's rows, columns, co; store. Knobs as in its template: splits, two orders, t
 
 from __future__ import annotations
 
+from math import gcd, prod
 from typing import Any
 
 from schedules import _autotvm as autotvm
+from schedules._conv2d_features import Tile
 
 Knobs = dict[str, Any]
 
@@ -38,6 +40,35 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
         return False
     size = autotvm.body(knobs["ann_spatial"], tile, target.vector_lanes)
     return size * autotvm.body(knobs["ann_reduce"], w.kernel, 1) <= autotvm.MAX_BODY
+
+
+def tile(w: Any, target: Any, knobs: Knobs) -> Tile:
+    """One tap of one channel; without a vector LLVM makes one along channels, if it can."""
+    extents = rows, cols, co = knobs["tile_oh"], knobs["tile_ow"], knobs["tile_co"]
+    words, taps = knobs["ann_spatial"].split(), knobs["ann_reduce"].split()
+    extent = autotvm.vector_lanes(knobs["ann_spatial"], extents)
+    along = words.index(autotvm.VECTORIZE) if extent > 1 else 2
+    # A vector that is not whole becomes parts, and one of strided elements is put together of them.
+    lanes = gcd(extents[along], target.vector_lanes)
+    strided = along == 0 or (along == 1 and w.stride[1] > 1)
+    inputs = rows * cols / (lanes if along == 1 and not strided else 1)
+    read = [(v - 1) * s + k for v, s, k in zip((rows, cols), w.stride, w.kernel, strict=True)]
+    return Tile(
+        pixels=rows * cols,
+        channels=co,
+        along="none" if extent == 1 else "channels" if along == 2 else "pixels",
+        lanes=lanes,
+        vector_loads=co / lanes if along == 2 else inputs,
+        element_loads=inputs if along == 2 else co,
+        steps=prod(k for k, word in zip(w.kernel, taps, strict=True) if word == autotvm.UNROLL),
+        rolled=prod(e for e, word in zip(extents, words, strict=True) if word == autotvm.NONE),
+        waste=1.0,
+        copied=w.ci * prod(read) / (rows * cols * w.co),
+        depth=w.ci * prod(w.kernel),
+        weights=w.ci * prod(w.kernel) * co,
+        inputs=w.ci * prod(read),
+        block=w.ci * prod(read) * w.out_w / cols,
+    )
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:

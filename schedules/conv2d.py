@@ -10,6 +10,7 @@ from typing import Any
 
 from schedules import _conv2d_blocked as blocked
 from schedules import _conv2d_direct as direct
+from schedules import _conv2d_features as tile_features
 from schedules import _conv2d_gemm as gemm
 from schedules import _conv2d_neon as neon
 from schedules import _conv2d_spatial_pack as spatial_pack
@@ -76,6 +77,13 @@ def likely(w: Any, target: Any) -> list[Knobs]:
 def sliceable(w: Any, knobs: Knobs) -> bool:
     """Whether the knobs mean the same for fewer rows of the output."""
     return knobs["sketch"] in ("neon", "blocked")
+
+
+def features(w: Any, target: Any, knobs: Knobs) -> dict[str, float]:
+    """What a cost model sees beside the knobs: the register tile; nothing of blocks of channels."""
+    if knobs["sketch"] in ("neon", "blocked"):
+        return {}
+    return tile_features.features(_PARTS[knobs["sketch"]].tile(w, target, knobs), target)
 
 
 def schedule(sch: Any, knobs: Knobs, target: Any) -> None:

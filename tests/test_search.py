@@ -102,16 +102,16 @@ def test_a_small_space_is_all_proposed_and_then_nothing() -> None:
 
 def test_other_tasks_costs_stand_in_for_the_first_trials() -> None:
     """Of another task ten times as long, and the same knobs are good."""
-    from tvm_ops.tuning.features import knob_row
+    from tvm_ops.tuning.features import KnobColumns
 
     space: Space = {"hard": SPACE["hard"]}
     every = [
         {"sketch": "hard"} | dict(zip("pqrs", values, strict=True))
         for values in itertools.product((0, 3, 6), repeat=4)
     ]
-    rows = np.array([[*(knob_row(space, k) or []), 1.0] for k in every], np.float32)
+    rows = np.array([[0.0, *(KnobColumns(space).row(k) or [])] for k in every], np.float32)
     costs = np.array([10 * two_sketches(k) for k in every], np.float32)
-    options: dict[str, Any] = {"task_row": [2.0], "transfer": [Group("other", rows, costs)]}
+    options: dict[str, Any] = {"transfer": [Group("other", rows, costs)]}
     first = [cost or 9.0 for _, cost in run(two_sketches, 8, space, **options)]
     alone = [cost or 9.0 for _, cost in run(two_sketches, 8, space)]
     assert np.mean(first) < np.mean(alone) - 0.5
@@ -119,8 +119,8 @@ def test_other_tasks_costs_stand_in_for_the_first_trials() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_model_is_that_of_its_seed_and_hopes_where_it_does_not_know(seed: int) -> None:
-    rows = np.array([[float(i)] for i in range(8)] * 4, np.float32)
-    known = scores([1.0 + row[0] for row in rows])
+    rows = np.array([[0.0, float(i)] for i in range(8)] * 4, np.float32)
+    known = scores([1.0 + row[1] for row in rows])
     hopes = [CostModel(rows, known, s).hopes(rows[:8]) for s in (seed, seed, seed + 1)]
     assert np.array_equal(hopes[0], hopes[1]) and not np.array_equal(hopes[0], hopes[2])
     assert hopes[0].argmax() == 0 and hopes[0][0] > hopes[0][3] > hopes[0][7] - 0.1
@@ -139,5 +139,5 @@ def test_what_is_unlike_differs_in_as_many_knobs_as_can_be() -> None:
     candidates = Candidates({"a": {"x": [0, 1], "y": [0, 1], "one": [5]}}, always, 0)
     first = {"sketch": "a", "x": 0, "y": 1, "one": 5}
     candidates.take(first)
-    other = candidates.unlike("a", [first, {"sketch": "b", "z": 1}])
+    other = candidates.unlike("a", [first, {"sketch": "b", "z": 1}], lambda _: 0.0)
     assert other == {"sketch": "a", "x": 1, "y": 0, "one": 5}

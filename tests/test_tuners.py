@@ -13,7 +13,7 @@ from tvm_ops.task import Knobs, Task, parse_task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log, tuners
 from tvm_ops.tuning.allocation import Gains, most_promising
-from tvm_ops.tuning.features import knob_columns, knob_row, task_row
+from tvm_ops.tuning.features import KnobColumns, RowMaker
 from tvm_ops.tuning.log import new_record
 from tvm_ops.tuning.options import Options
 from tvm_ops.tuning.progress import Progress
@@ -116,15 +116,15 @@ def store(task: Task, logs: Path, costs: dict[int, float], board: str = "modelle
 def test_transfer_takes_other_workloads_and_targets_but_not_other_boards(tmp_path: Path) -> None:
     store(task_of(OTHER, "rpi4"), tmp_path, {0: 2.0, 1: 1.0})
     store(task_of(KEY, "rpi3"), tmp_path, {0: 30.0, 1: 10.0})
-    store(task_of("conv2d-n1_ci16_h12_w12_co16_k1_s1_p0-f32"), tmp_path, {0: 1.0})
+    store(task_of(KEY.replace("p1", "p2_d2")), tmp_path, {0: 1.0})
     store(task_of(OTHER.replace("h24", "h20")), tmp_path, {0: 1.0}, board="autotvm:rk3399")
     task = task_of()
     space = get_schedule("conv2d").space(task.workload, task.target)
     setting = Setting(task, "modelled")
     groups = transfer(setting, space, tmp_path)
     assert sorted(group.name for group in groups) == sorted([f"rpi3/{KEY}", f"rpi4/{OTHER}"])
-    width = len(knob_columns(space)) + len(task_row(task.workload, task.target))
-    assert {group.rows.shape for group in groups} == {(2, width)}
+    row = RowMaker(space, task).row(default_knobs(task))
+    assert row and {group.rows.shape for group in groups} == {(2, len(row))}
     assert sorted(group.costs.tolist() for group in groups) == [[2.0, 1.0], [30.0, 10.0]]
     # What was tuned after the task's own first trial does not change how it goes on.
     store(task, tmp_path, {0: 1.0})
@@ -133,22 +133,24 @@ def test_transfer_takes_other_workloads_and_targets_but_not_other_boards(tmp_pat
 
 
 def test_rows_of_knobs_have_a_place_for_each_knob() -> None:
-    row = knob_row(SPACE, {"sketch": "b", "z": "two", "on": True})
-    assert knob_columns(SPACE) == ["sketch", "x", "y", "y", "y", "sketch", "z", "on"]
+    columns = KnobColumns(SPACE)
+    row = columns.row({"sketch": "b", "z": "two", "on": True})
+    assert columns.names == ["sketch", "x", "y", "y", "y", "sketch", "z", "on"]
     assert row == [0.0, -1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0]
-    assert knob_row(SPACE, {"sketch": "b", "z": "unheard of", "on": False})[-2:] == [-1.0, 0.0]
+    assert (columns.row({"sketch": "b", "z": "unheard of", "on": False}) or [])[-2:] == [-1.0, 0.0]
     for other in ({"sketch": "c"}, {"sketch": "b", "z": "one"}, {"sketch": "a", "x": 1, "y": [1]}):
-        assert knob_row(SPACE, other) is None
+        assert columns.row(other) is None
 
 
 def test_words_of_an_option_have_a_column_each() -> None:
     """Which loop is unrolled counts, whatever the others are."""
     options = ["none none", "none unroll", "vec none", "vec unroll"]
     space = {"a": {"ann": options, "mixed": ["one", "two words"]}}
-    assert knob_columns(space) == ["sketch", "ann", "ann", "mixed"]
-    rows = [knob_row(space, {"sketch": "a", "ann": o, "mixed": "two words"}) for o in options]
+    columns = KnobColumns(space)
+    assert columns.names == ["sketch", "ann", "ann", "mixed"]
+    rows = [columns.row({"sketch": "a", "ann": o, "mixed": "two words"}) for o in options]
     assert rows == [[1, 0, 0, 1], [1, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 1]]
-    assert knob_row(space, {"sketch": "a", "ann": "odd", "mixed": "one"}) == [1, -1, -1, 0]
+    assert columns.row({"sketch": "a", "ann": "odd", "mixed": "one"}) == [1, -1, -1, 0]
 
 
 def test_a_search_ends_without_gain_at_the_target_or_in_time(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tvm_ops.tuning.features import knob_columns, knob_row
+from tvm_ops.tuning.features import KnobColumns
 from tvm_ops.tuning.log import Record
 from tvm_ops.tuning.space import Space
 
@@ -22,7 +22,8 @@ def importance(space: Space, records: Sequence[Record]) -> list[tuple[str, float
     The trees predict the logarithm of the time. Empty for fewer than ``LEAST`` trials with a time,
     or where all take as long.
     """
-    pairs = [(knob_row(space, r.knobs), r.cost) for r in records if r.cost]
+    columns = KnobColumns(space)
+    pairs = [(columns.row(r.knobs), r.cost) for r in records if r.cost]
     known = [(row, cost) for row, cost in pairs if row is not None]
     if len(known) < LEAST or len({cost for _row, cost in known}) == 1:
         return []
@@ -34,6 +35,6 @@ def importance(space: Space, records: Sequence[Record]) -> list[tuple[str, float
     gains: dict[str, Any] = model.get_score(importance_type="total_gain")
     total = sum(map(float, gains.values()))
     shares: dict[str, float] = {}
-    for i, name in enumerate(knob_columns(space)):
+    for i, name in enumerate(columns.names):
         shares[name] = shares.get(name, 0.0) + float(gains.get(f"f{i}", 0.0)) / (total or 1.0)
     return sorted(((n, s) for n, s in shares.items() if s > 0), key=lambda e: (-e[1], e[0]))

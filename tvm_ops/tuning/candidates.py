@@ -40,8 +40,13 @@ class Candidates:
         if parents:
             self._add(lambda: self._child(parents), count, found)
 
-    def unlike(self, sketch: str, known: Iterable[Knobs]) -> Knobs | None:
-        """One of a sketch that differs in many knobs from each known; None without a new one."""
+    def unlike(
+        self, sketch: str, known: Iterable[Knobs], guess: Callable[[Knobs], float]
+    ) -> Knobs | None:
+        """One of a sketch that differs in many knobs from each known; None without a new one.
+
+        Of those that are drawn, the third is considered whose ``guess`` of a score is best.
+        """
         found: dict[str, Knobs] = {}
         self.anew(sketch, CHOICE, found)
         others = [knobs for knobs in known if knobs["sketch"] == sketch]
@@ -50,7 +55,12 @@ class Candidates:
         def distance(knobs: Knobs) -> int:
             return min((sum(knobs[n] != o[n] for n in names) for o in others), default=0)
 
-        return max(found.values(), key=distance, default=None)
+        if not found:
+            return None
+        guesses = {name: guess(knobs) for name, knobs in found.items()}
+        least = sorted(guesses.values(), reverse=True)[: -(-len(guesses) // 3)]
+        likely = [knobs for name, knobs in found.items() if guesses[name] >= least[-1]]
+        return max(likely, key=distance)
 
     def _add(self, draw: Callable[[], Knobs], count: int, found: dict[str, Knobs]) -> None:
         wanted = len(found) + count

@@ -20,14 +20,17 @@ from tvm_ops.tuning.space import knobs_id
 
 # Other loops, and often other sketches; between such workloads there is nothing to learn.
 _DECISIVE = ("kernel", "stride", "dilation", "block")
+_TILED_ALIKE = ("kernel", "stride")  # other loops around the same register tiles
+_OTHER_LOOPS = 4.0  # as far as a workload of 16 times the size
 _OTHER = 0.1  # for each other difference (padding, activation): decides between equal sizes
 _AFTER_THE_SUM = ("activation", "residual")
 
 
-def distance(a: Any, b: Any) -> float:
+def distance(a: Any, b: Any, *, to_teach: bool = False) -> float:
     """Between workloads of one operator: the sum over their sizes of how often one doubles.
 
-    Infinite where kernel, stride, dilation or layout differ, or only one is grouped.
+    Infinite where kernel, stride, dilation or layout differ, or only one is grouped. ``to_teach``:
+    for a cost model, which sees what differs, another kernel or stride is only far.
     """
     if (getattr(a, "groups", 1) == 1) != (getattr(b, "groups", 1) == 1):
         return math.inf
@@ -35,6 +38,9 @@ def distance(a: Any, b: Any) -> float:
     for field in fields(a):
         mine, theirs = getattr(a, field.name), getattr(b, field.name)
         if mine == theirs:
+            continue
+        if to_teach and field.name in _TILED_ALIKE:
+            total += _OTHER_LOOPS
             continue
         if field.name in _DECISIVE:
             return math.inf

@@ -12,28 +12,27 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tvm_ops.task import Knobs
 from tvm_ops.tuning.candidates import Candidates
-from tvm_ops.tuning.cost_model import CostModel, Rows, scores
-from tvm_ops.tuning.features import knob_row
+from tvm_ops.tuning.cost_model import CostModel, scores
+from tvm_ops.tuning.features import RowMaker
+from tvm_ops.tuning.ranking import Ranking
 from tvm_ops.tuning.space import Space
 from tvm_ops.tuning.transfer import Group
 from tvm_ops.tuning.tuners import Known
 
 WARMUP_TRIALS = 16  # measured before the cost model is trusted; all sketches get as many
-POPULATION = 128  # of each sketch anew, and as many that come from its best
+ANEW = 800  # draws of each sketch: in some one of 50 is good
+CHANGED = 128  # changes of the best ones of each sketch
 PARENTS = 8  # measured ones
 GENERATIONS = 2  # of children of the 32 that the model likes best
 SHARE = 0.1  # a sketch whose best is behind by so much, as a logarithm, gets 1/e of the best's
 LEAST_SHARE = 0.4  # of the largest: a sketch that starts badly may have the best of all
-STALE = 8  # trials of a sketch without a gain of ``GAIN`` halve its share
+SPREAD = 0.5  # of the scores of a sketch that has few: that of the worst one
+STALE = 8  # trials of a sketch without a gain of ``GAIN`` halve its share; they double novelty
 GAIN = 0.005
 NEW = 0.1  # of the candidates are chosen for being unlike all others
-SAME = 2e-3  # scores so near are taken for the same: one has its turn, the rest after all others
-
-Ranked = list[tuple[float, Knobs]]
 
 
 class KnobSearch:
@@ -41,7 +40,7 @@ class KnobSearch:
 
     The same seed and costs give the same proposals. ``space`` is a template's ``space(...)``;
     ``legal`` refuses combinations before they are proposed. ``transfer`` is what the cost model
-    starts from: costs of other tasks' candidates; ``task_row`` is this one's own end of each row.
+    starts from: costs of other tasks' candidates; ``rows`` makes what the model sees of one.
     """
 
     def __init__(
@@ -51,10 +50,10 @@ class KnobSearch:
         seed: int,
         batch: int,
         *,
-        task_row: Sequence[float] = (),
+        rows: RowMaker | None = None,
         transfer: Sequence[Group] = (),
     ) -> None:
-        self._space, self._batch, self._task_row = space, batch, list(task_row)
+        self._batch, self._rows = batch, rows or RowMaker(space)
         self._transfer = [(group.rows, scores(list(group.costs))) for group in transfer]
         self._candidates = Candidates(space, legal, seed)
         self._random = self._candidates.random
@@ -98,7 +97,7 @@ class KnobSearch:
     def _add_unlike(self, batch: list[Knobs], sketch: str) -> bool:
         waiting = [knobs for proposed in self._proposed for knobs in proposed]
         known = [knobs for knobs, _cost in self._known]
-        knobs = self._candidates.unlike(sketch, [*known, *waiting, *batch])
+        knobs = self._candidates.unlike(sketch, [*known, *waiting, *batch], self._guess)
         if knobs:
             self._add(batch, knobs)
         return knobs is not None
@@ -107,21 +106,23 @@ class KnobSearch:
         self._candidates.take(knobs)
         batch.append(knobs)
 
-    def _choose(self, batch: list[Knobs], ranked: dict[str, Ranked]) -> None:
+    def _guess(self, knobs: Knobs) -> float:
+        row = self._rows.row(knobs)
+        assert row
+        return row[0]
+
+    def _choose(self, batch: list[Knobs], ranked: dict[str, Ranking]) -> None:
         """Fill the batch; the better the best of a sketch may be, the more of it."""
-        ranked = {sketch: found for sketch, found in ranked.items() if found}
-        shares = self._shares({sketch: found[0][0] for sketch, found in ranked.items()})
+        ranked = {sketch: found for sketch, found in ranked.items() if len(found)}
+        shares = self._shares({sketch: found.top() for sketch, found in ranked.items()})
         while len(batch) < self._batch and ranked:
             sketch = self._random.choices(list(ranked), [shares[s] for s in ranked])[0]
             if self._random.random() < NEW and self._add_unlike(batch, sketch):
                 continue
-            score, knobs = ranked[sketch].pop(0)
-            others = [entry for entry in ranked[sketch] if abs(entry[0] - score) > SAME]
-            same = [entry for entry in ranked[sketch] if abs(entry[0] - score) <= SAME]
-            ranked[sketch] = others + same
+            knobs = ranked[sketch].pop()
             if knobs not in batch:
                 self._add(batch, knobs)
-            if not ranked[sketch]:
+            if not len(ranked[sketch]):
                 del ranked[sketch]
 
     def _shares(self, hopes: dict[str, float]) -> dict[str, float]:
@@ -143,44 +144,40 @@ class KnobSearch:
                 best = min(best, cost or math.inf)
         return stale
 
-    def _ranked(self) -> dict[str, Ranked]:
-        """By sketch new candidates with the scores that they may have, the best first."""
-        model, found = self._model(), {}
-        for sketch in self._sketches:
-            costs = [(c, n) for n, (k, c) in enumerate(self._known) if c and k["sketch"] == sketch]
-            parents = [self._known[n][0] for _cost, n in sorted(costs)[:PARENTS]]
-            new: dict[str, Knobs] = {}
-            self._candidates.anew(sketch, POPULATION, new)
-            self._candidates.changed(parents, POPULATION, new)
-            ranked = self._rank(model, [], new)
-            for _ in range(GENERATIONS):
-                best = [knobs for _score, knobs in ranked[: 4 * PARENTS]]
-                self._candidates.changed(best, POPULATION // 2, new)
-                ranked = self._rank(model, ranked, new)
-            found[sketch] = ranked
-        return found
+    def _ranked(self) -> dict[str, Ranking]:
+        """By sketch new candidates, ranked."""
+        model = self._model()
+        return {sketch: self._ranking(model, sketch) for sketch in self._sketches}
+
+    def _ranking(self, model: CostModel, sketch: str) -> Ranking:
+        known = [(knobs, cost) for knobs, cost in self._known if knobs["sketch"] == sketch]
+        costs = [(cost, n) for n, (_knobs, cost) in enumerate(known) if cost]
+        parents = [known[n][0] for _cost, n in sorted(costs)[:PARENTS]]
+        spread = float(scores([cost for _, cost in known]).std()) if len(known) > 3 else SPREAD
+        spread *= 1 + min(self._stale(sketch) / STALE, 1.0)  # what is known may give no more
+        waiting = [knobs for proposed in self._proposed for knobs in proposed]
+        tried = [k for k, _ in known] + [k for k in waiting if k["sketch"] == sketch]
+        tiles = self._rows.tile(self._rows.rows(tried)) if tried else None
+        ranking, new = Ranking(tiles, spread), dict[str, Knobs]()
+        self._candidates.anew(sketch, ANEW, new)
+        self._candidates.changed(parents, CHANGED, new)
+        self._rank(model, ranking, new)
+        for _ in range(GENERATIONS):
+            self._candidates.changed(ranking.best(4 * PARENTS), CHANGED // 2, new)
+            self._rank(model, ranking, new)
+        return ranking
+
+    def _rank(self, model: CostModel, ranking: Ranking, found: dict[str, Knobs]) -> None:
+        """Add to a ranking what was found since."""
+        new = list(found.values())[len(ranking) :]
+        if new:
+            rows = self._rows.rows(new)
+            ranking.add(new, self._rows.tile(rows), model.hopes(rows))
 
     def _model(self) -> CostModel:
         rows = [rows for rows, _ in self._transfer]
         known = [known for _, known in self._transfer]
         if self._known:
-            rows.append(self._rows([knobs for knobs, _cost in self._known]))
+            rows.append(self._rows.rows([knobs for knobs, _cost in self._known]))
             known.append(scores([cost for _knobs, cost in self._known]))
         return CostModel(np.concatenate(rows), np.concatenate(known), self._random.randrange(2**31))
-
-    def _rank(self, model: CostModel, ranked: Ranked, found: dict[str, Knobs]) -> Ranked:
-        """Those of ``ranked``, which were found first, and the rest."""
-        new = list(found.values())[len(ranked) :]
-        hopes = model.hopes(self._rows(new)).tolist() if new else []
-        entries = [*ranked, *zip(hopes, new, strict=True)]
-        return sorted(entries, key=lambda entry: -entry[0])
-
-    def _rows(self, candidates: Sequence[Knobs]) -> Rows:
-        """One row each: the knobs, and the task, in which the rows of other tasks differ."""
-        rows: list[list[float]] = []
-        for knobs in candidates:
-            row = knob_row(self._space, knobs)
-            assert row is not None
-            rows.append(row + self._task_row)
-        found: NDArray[np.float32] = np.array(rows, np.float32)
-        return found

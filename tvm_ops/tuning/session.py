@@ -14,7 +14,7 @@ from tvm_ops.interrupts import uninterrupted
 from tvm_ops.task import Knobs, Task
 from tvm_ops.template import default_knobs, get_schedule
 from tvm_ops.tuning import log, log_file
-from tvm_ops.tuning.features import task_row
+from tvm_ops.tuning.features import RowMaker
 from tvm_ops.tuning.log import Record
 from tvm_ops.tuning.nearest import imported_knobs, nearest_knobs, other_boards_knobs
 from tvm_ops.tuning.options import Options
@@ -250,6 +250,6 @@ def _search(setting: Setting, options: Options) -> Search:
     legal = legality(task, setting.rows)
     if options.tuner != "xgb":
         return PLAIN[options.tuner](space, legal, options.seed, BATCH)
-    own = task_row(sliced(task, setting.rows).workload, task.target)
+    rows = RowMaker(space, sliced(task, setting.rows))
     learned = transfer(setting, space, options.logs) if options.transfer else []
-    return KnobSearch(space, legal, options.seed, BATCH, task_row=own, transfer=learned)
+    return KnobSearch(space, legal, options.seed, BATCH, rows=rows, transfer=learned)

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from tvm_ops.boards.address import board_names
 from tvm_ops.errors import InputError
 from tvm_ops.targets import NAMES, get_target
-from tvm_ops.task import parse_task
-from tvm_ops.tuning.features import knob_row, task_row
+from tvm_ops.task import Task, parse_task
+from tvm_ops.template import get_schedule
+from tvm_ops.tuning.features import RowMaker
 from tvm_ops.tuning.log import Record, before_own, log_path, read_log
 from tvm_ops.tuning.nearest import distance
 from tvm_ops.tuning.setting import Setting
 from tvm_ops.tuning.slices import sliced
-from tvm_ops.tuning.space import Space
+from tvm_ops.tuning.space import Space, check_knobs
 
 TASKS = 12  # the nearest; with more, training takes longer than a batch of trials
 TRIALS = 64  # of each: the first, before a search only refines
@@ -48,17 +49,22 @@ def transfer(setting: Setting, space: Space, logs: Path) -> list[Group]:
     From the task's own log only lines before its own first one: a session that goes on starts from
     what it started from. Raises ``InputError`` for a log that cannot be read.
     """
-    found = []
+    near = []
     for (target, key, rows), records in _tasks(setting, logs).items():
         with suppress(InputError):  # a key that is read no more is no reason to refuse this task
             other = parse_task(setting.task.operator, key, get_target(target))
-            far = distance(setting.task.workload, other.workload)
+            far = distance(setting.task.workload, other.workload, to_teach=True)
             far += _OTHER_TARGET * (target != setting.task.target.name)
             if far < math.inf:
-                ending = task_row(sliced(other, rows).workload, other.target)
-                found.append((far, f"{target}/{key}", _group(space, records, ending)))
-    groups = [(name, group) for _, name, group in sorted(found, key=lambda f: f[:2]) if group]
-    return [Group(name, *group) for name, group in groups[:TASKS]]
+                near.append((far, f"{target}/{key}", other, rows, records))
+    groups: list[Group] = []
+    for _far, name, other, rows, records in sorted(near, key=lambda entry: entry[:2]):
+        group = _group(RowMaker(space, sliced(other, rows)), _legible(other, records))
+        if group:
+            groups.append(Group(name, *group))
+        if len(groups) == TASKS:
+            break
+    return groups
 
 
 def _tasks(setting: Setting, logs: Path) -> dict[tuple[str, str, int | None], list[Record]]:
@@ -84,15 +90,26 @@ def _before(setting: Setting, target: str, logs: Path) -> Iterator[Record]:
     return before_own(records, setting.task.key)
 
 
+def _legible(task: Task, records: list[Record]) -> list[Record]:
+    """Those whose knobs the task has: only of these the template can tell features."""
+    space = get_schedule(task.operator).space(task.workload, task.target)
+    found = []
+    for record in records[:TRIALS]:
+        with suppress(InputError):  # of a template that had other options
+            check_knobs(space, record.knobs, task.key)
+            found.append(record)
+    return found
+
+
 def _group(
-    space: Space, records: list[Record], ending: list[float]
+    make: RowMaker, records: list[Record]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
     """None where no candidate worked, or no knobs are those of this space."""
     rows, costs = [], []
-    for record in records[:TRIALS]:
-        row = knob_row(space, record.knobs)
-        if row is not None:
-            rows.append(row + ending)
+    for record in records:
+        found = make.row(record.knobs)
+        if found is not None:
+            rows.append(found)
             costs.append(record.cost or _FAILED)
     if not rows or min(costs) == _FAILED:
         return None
