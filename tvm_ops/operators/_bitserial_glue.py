@@ -9,6 +9,7 @@ from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._mask_bits import MASK, mask_bytes
 
 LANES = 8
+WORD = 8  # bytes that leave the vector registers together
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Glue:
     ``zeros``: bytes after them that are set to zero in each plane. ``biased``: T and its bounds
     lack the same number, so that they may be below zero. ``reloads``: bounds that a
     selection writes over are loaded again. ``in_words``: bytes of bits leave the vector registers
-    by eight, and not one by one.
+    by eight, and not one by one, where there are eight.
     """
 
     isa: str
@@ -96,20 +97,24 @@ class Glue:
                     self._store_byte(f, byte, first, at)
 
     def _bytes(self, f: Function, bits: str, count: int) -> Iterator[str]:
-        """The bytes of a vector, in order."""
-        if not self.in_words:
+        """The bytes of a vector, in order.
+
+        Fewer than a word come as soon one by one, and then next to nothing is done beside: with one
+        pixel, one bit, 64@56 takes 18 % longer by words.
+        """
+        if not self.in_words or count < WORD:
             for i in range(count):
                 yield f.value(f"extractelement <{count} x i8> {bits}, i32 {i}")
             return
-        whole = -(-count // 8)
-        bits = f.shuffle(bits, "i8", count, [i % count for i in range(8 * whole)])
-        words = f.value(f"bitcast <{8 * whole} x i8> {bits} to <{whole} x i64>")
+        whole = -(-count // WORD)
+        bits = f.shuffle(bits, "i8", count, [i % count for i in range(WORD * whole)])
+        words = f.value(f"bitcast <{WORD * whole} x i8> {bits} to <{whole} x i64>")
         for i in range(count):
-            if i % 8 == 0:
-                word = f.value(f"extractelement <{whole} x i64> {words}, i32 {i // 8}")
+            if i % WORD == 0:
+                word = f.value(f"extractelement <{whole} x i64> {words}, i32 {i // WORD}")
                 # No instruction, but without it LLVM takes bytes from the vector again.
                 word = f.value(f'call i64 asm "", "=r,0"(i64 {word})')
-            byte = f.value(f"lshr i64 {word}, {8 * (i % 8)}")
+            byte = f.value(f"lshr i64 {word}, {8 * (i % WORD)}")
             yield f.value(f"trunc i64 {byte} to i8")
 
     def _store_byte(self, f: Function, byte: str, first: str, at: int) -> None:
