@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tvm_ops.cli_progress import duration, overall
+from tvm_ops.errors import InputError
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task, parse_task
 from tvm_ops.template import default_knobs
@@ -80,6 +81,17 @@ def test_what_stops_one_task_does_not_stop_the_others(
     assert job.errors == {("rpi4", KEYS[0]): "RuntimeError: a template's mistake"}
     assert (last, job.done) == ([KEYS[0], KEYS[2]], 3)
     assert job.skipped == [tasks[1]]  # it had its trial, which failed
+
+
+def test_a_task_alone_has_its_bad_log_as_bad_input(tasks: list[Task], tmp_path: Path) -> None:
+    """One line and exit code 2; in a job of several it is kept beside its task."""
+    record = log.new_record(tasks[0], default_knobs(tasks[0]) | {"tile": [5, 9]}, "modelled")
+    log.append(log.log_path(tmp_path, "rpi4", "conv2d"), [record])
+    with pytest.raises(InputError, match=r"conv2d.jsonl:1: knob 'tile' is \[5, 9\], allowed"):
+        run_job(tasks[:1], trials=2, logs=tmp_path)
+    errors = run_job(tasks[:2], trials=2, logs=tmp_path).errors
+    assert list(errors) == [("rpi4", KEYS[0])]
+    assert errors["rpi4", KEYS[0]].startswith(str(tmp_path))
 
 
 def test_time_left_counts_multiply_adds(tasks: list[Task]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tvm_ops.boards import get_timing_board
-from tvm_ops.errors import JobStopped, Unavailable
+from tvm_ops.errors import InputError, JobStopped, Unavailable
 from tvm_ops.task import Task
 from tvm_ops.tuning.allocation import Gains, most_promising
 from tvm_ops.tuning.failures import CandidatesFail
@@ -39,8 +39,8 @@ def run_job(
     Without a ``budget`` tasks whose log has ``trials`` of them are skipped (``skip_tuned``), or
     read from the log. With one, all tasks are tuned by turns, and a batch goes to the task with the
     largest product of its weight (default: 1) and the time that it may save. What stops one session
-    (a template that fails) is kept in ``errors``, and the others go on; KeyboardInterrupt is raised
-    again.
+    (a template that fails) is kept in ``errors``, and the others go on; bad input of a task alone
+    and KeyboardInterrupt are raised again.
     Raises ``InputError`` for a board that does not fit, a log that cannot be read or a cluster that
     cannot be reached, ``JobStopped`` where nothing can be measured or logged.
     """
@@ -172,7 +172,10 @@ class _Member(AbstractContextManager["_Member"]):
         stops_all = isinstance(error, JobStopped | Unavailable)
         if stops_all and not isinstance(error, CandidatesFail):
             return False
-        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        is_input = isinstance(error, InputError)
+        if is_input and len(self._job.tasks) == 1:
+            return False  # nothing else to go on with
+        words = str(error) if is_input else f"{type(error).__name__}: {error}".splitlines()[0]
         if isinstance(error, CandidatesFail):
             words = str(error).removeprefix(f"{self._task.key}: ")
             if words in self._job.errors.values():
