@@ -77,20 +77,31 @@ SHAPES = [(1, 1, 1), (1, 2, 1), (3, 3, 1), (2, 5, 1), (3, 2, 2), (1, 1, 3)]
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("fill", ["random", "all differ"])
 @pytest.mark.parametrize("given", [None, 0, 1])
+@pytest.mark.parametrize("ends", [False, True])
 def test_assembly_counts(
-    pixels: int, rows: int, run: int, planes: int, shared: bool, fill: str, given: int | None
+    pixels: int,
+    rows: int,
+    run: int,
+    planes: int,
+    shared: bool,
+    fill: str,
+    given: int | None,
+    ends: bool,
 ) -> None:
-    """Of x and weights no byte longer than needed; from given sums on up to 65535."""
+    """Of arrays no byte longer than needed; from given sums on up to 65535; ends with 64 bytes."""
     c = chunk(pixels, rows, run, shared, planes)
     if given is not None:
         c = Chunk(pixels, c.offsets, c.planes, shared, k_bits=16, continues=True)
     x = values((c.pointers, size_of_x(c) // 2), fill, 0)
     weights = values((c.plane_steps, 32), fill, 2**16 - 1)
-    assembly = Assembly(c, True)
+    assembly = Assembly(c, True, ends)
     assert assembly.fits
     names = {assembly.pointer(i): i * PAGE + c.planes[0] for i in range(c.pointers)}
     names |= {assembly.weights: c.pointers * PAGE, assembly.doubles: given or 0}
-    machine = Machine([*(a.view(np.uint8) for a in x), weights.reshape(-1).view(np.uint8)], names)
+    names |= {assembly.end: (c.pointers + 1) * PAGE} if ends else {}
+    arrays = [*(a.view(np.uint8) for a in x), weights.reshape(-1).view(np.uint8)]
+    end = np.arange(64, dtype=np.uint8)
+    machine = Machine([*arrays, end], names)
     expected = counted(c, x, weights)
     if given is not None:
         # Doubled by the flag, and again before each further plane.
@@ -103,6 +114,9 @@ def test_assembly_counts(
         assert fill == "random" or expected.max() > 2**16 - 1 - times
     machine.run(list(assembly.lines()))
     np.testing.assert_array_equal(sums_of(machine, assembly.registers.sums), expected)
+    if ends:
+        after = machine.v[assembly.results[4 * pixels :]]
+        np.testing.assert_array_equal(after.reshape(-1), end)
 
 
 @pytest.mark.parametrize("pixels", [1, 2, 3, 4, 5])

@@ -9,7 +9,7 @@ from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._mask_bits import MASK, mask_bytes
 
 LANES = 8
-WORD = 8  # bytes that leave the vector registers together
+MOVED = 8  # bytes that leave the vector registers together
 
 
 @dataclass(frozen=True)
@@ -102,19 +102,19 @@ class Glue:
         Fewer than a word come as soon one by one, and then next to nothing is done beside: with one
         pixel, one bit, 64@56 takes 18 % longer by words.
         """
-        if not self.in_words or count < WORD:
+        if not self.in_words or count < MOVED:
             for i in range(count):
                 yield f.value(f"extractelement <{count} x i8> {bits}, i32 {i}")
             return
-        whole = -(-count // WORD)
-        bits = f.shuffle(bits, "i8", count, [i % count for i in range(WORD * whole)])
-        words = f.value(f"bitcast <{WORD * whole} x i8> {bits} to <{whole} x i64>")
+        whole = -(-count // MOVED)
+        bits = f.shuffle(bits, "i8", count, [i % count for i in range(MOVED * whole)])
+        words = f.value(f"bitcast <{MOVED * whole} x i8> {bits} to <{whole} x i64>")
         for i in range(count):
-            if i % WORD == 0:
-                word = f.value(f"extractelement <{whole} x i64> {words}, i32 {i // WORD}")
+            if i % MOVED == 0:
+                word = f.value(f"extractelement <{whole} x i64> {words}, i32 {i // MOVED}")
                 # No instruction, but without it LLVM takes bytes from the vector again.
                 word = f.value(f'call i64 asm "", "=r,0"(i64 {word})')
-            byte = f.value(f"lshr i64 {word}, {8 * (i % WORD)}")
+            byte = f.value(f"lshr i64 {word}, {8 * (i % MOVED)}")
             yield f.value(f"trunc i64 {byte} to i8")
 
     def _store_byte(self, f: Function, byte: str, first: str, at: int) -> None:

@@ -19,7 +19,7 @@ _PAIRWISE = {"aarch64": ("llvm.aarch64.neon.addp", 16), "armv7": ("llvm.arm.neon
 
 
 def mask_bytes(f: Function, masks: list[str], isa: str) -> str:
-    """The bits of the masks: <2 x number x i8>."""
+    """The bits of the masks: <2 x number x i8>; their number is a power of two, on ARM any."""
     if isa not in _PAIRWISE:
         return _moved_masks(f, masks)
     own = [f.value(f"and {MASK} {mask}, {OWN_BITS}") for mask in masks]
@@ -36,12 +36,10 @@ def mask_bytes(f: Function, masks: list[str], isa: str) -> str:
 
 
 def _moved_masks(f: Function, masks: list[str]) -> str:
-    padded = _padded(masks)
-    joined = f.join(padded, "i8", LANES)
-    lanes, length = LANES * len(padded), 2 * len(padded)
+    joined = f.join(masks, "i8", LANES)
+    lanes, length = LANES * len(masks), 2 * len(masks)
     bits = f.value(f"icmp slt <{lanes} x i8> {joined}, zeroinitializer")
-    found = f.value(f"bitcast <{lanes} x i1> {bits} to <{length} x i8>")
-    return f.lanes(found, "i8", length, 0, 2 * len(masks))
+    return f.value(f"bitcast <{lanes} x i1> {bits} to <{length} x i8>")
 
 
 def _padded(values: list[str]) -> list[str]:
