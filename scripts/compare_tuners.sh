@@ -2,6 +2,7 @@
 # How many trials each tuner needs, on 12 small convolutions: docs/tuning/tuners.{md,svg,json}.
 #
 #   bash scripts/compare_tuners.sh [--trials N] [--workers N]
+#   bash scripts/compare_tuners.sh --seed 1 --work build/tuners-1 --out build/tuners-1
 #
 # Can be stopped and started again at any time: build/tuners keeps the logs. All of it is 4800 trials.
 set -euo pipefail

@@ -1,7 +1,7 @@
 """How many trials each tuner needs: 12 small convolutions, one after the other, resumable.
 
-``python -m tvm_ops.tuning.tuner_check --work DIR --out DIR [--target T] [--trials N]``: logs go to
-``--work`` and are gone on with, ``tuners.json``, ``tuners.md`` and ``tuners.svg`` to ``--out``.
+``python -m tvm_ops.tuning.tuner_check --work DIR --out DIR [--target T] [--trials N] [--seed N]``:
+logs go to ``--work`` and are gone on with, ``tuners.{json,md,svg}`` to ``--out``.
 """
 
 from __future__ import annotations
@@ -70,13 +70,18 @@ def order(tasks: Sequence[Task]) -> list[tuple[Task, str]]:
     return [*steps, *((task, "transfer") for task in tasks)]
 
 
-def measure(task: Task, tuner: str, trials: int, work: Path, pool: Pool) -> None:
-    """Tune with the logs in a folder of this tuner's own; what is there is not measured again."""
+def measure(task: Task, tuner: str, trials: int, work: Path, pool: Pool, seed: int = 0) -> None:
+    """Tune with the logs in a folder of this tuner's own; what is there is not measured again.
+
+    ``seed`` is that of the guided ones: what they are held against stays the same.
+    """
     logs = work / tuner
     options: dict[str, Any] = {"tuner": tuner, "transfer": False}
+    if tuner != "random":
+        options["seed"] = seed
     if tuner == "transfer":
         logs = logs / task.key
-        options = {"tuner": "xgb", "transfer": True}
+        options |= {"tuner": "xgb", "transfer": True}
         path = log.log_path(logs, task.target.name, task.operator)
         if not path.exists():
             others = log.read_log(log.log_path(work / "xgb", task.target.name, task.operator))
@@ -211,6 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--target", default="rpi4")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--workers", type=int)
+    parser.add_argument("--seed", type=int, default=0, help="of xgb; with a --work of its own")
     arguments = parser.parse_args(argv)
     return run_script("compare_tuners", lambda: _run(arguments))
 
@@ -221,7 +227,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with open_pool(arguments.workers) as pool:
         for task, tuner in order(tasks(target)):
             trials = arguments.trials if tuner == "random" else half
-            measure(task, tuner, trials, arguments.work, pool)
+            measure(task, tuner, trials, arguments.work, pool, arguments.seed)
             write(arguments.work, arguments.out, target)
     return 0
 
