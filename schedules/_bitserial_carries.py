@@ -7,6 +7,7 @@ pixels has too many loads (A53). ``w`` is what the operators compute as a convol
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 from schedules._bitserial_tiles import RUNS, blocks, fits_cache, parallel_copy
@@ -15,7 +16,7 @@ Knobs = dict[str, Any]
 
 _CORE = "cortex-a76"
 _MAX_PIXELS = 2  # of 32 registers: each has 4 of sums modulo 2, 4 of carries and 2 of x
-_UNROLLED = 4  # chains of a plane; more are a loop
+_UNROLLED = 4  # chains of a plane, but for the first and the last; more are a loop
 
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
@@ -46,10 +47,22 @@ def legal(w: Any, target: Any, knobs: Knobs) -> bool:
 def _code(w: Any, knobs: Knobs) -> int:
     """Bytes of a tile's chains: a word takes 10 instructions a pixel, and loads; 26 are its end."""
     rows, words = w.chain_cut
-    chains, pixels = w.kernel[0] // rows * -(-w.group_words // words), knobs["pixels"]
-    chains = (chains if chains <= _UNROLLED else 1) * w.a_bits * w.w_bits
+    pixels = knobs["pixels"]
     chain = rows * w.kernel[1] * words * (11 * pixels + 4) + 26 * pixels
-    return int(4 * chains * chain * knobs["runs"])
+    return int(4 * _chains(w) * chain * knobs["runs"])
+
+
+def _chains(w: Any) -> int:
+    """How many there are in a run's code: the first one, the last one, loops of what is between."""
+    rows, words = w.chain_cut
+    chains = w.kernel[0] // rows * -(-w.group_words // words)
+    shifts = Counter(i + j for i in range(w.a_bits) for j in range(w.w_bits))
+    counts = [chains * number for _, number in sorted(shifts.items())]
+    if sum(counts) == 1:
+        return 1
+    counts[0] -= 1
+    counts[-1] -= 1
+    return 2 + sum(count if count <= _UNROLLED else 1 for count in counts)
 
 
 def likely(w: Any, target: Any) -> list[Knobs]:

@@ -46,14 +46,25 @@ class Machine:
         load = re.fullmatch(r"(.+?), \[(\S+?)(?:, #(\d+))?\](?:, (\S+))?", rest)
         if load and name == "st1":
             self._store(*load.groups()[:2])
+        elif load and name == "str":
+            to, base, offset, _ = load.groups()
+            self.read(self.x[base] + int(offset or 0), 16)[:] = self.v[int(to[1:])]
         elif load:
             self._load(name, *load.groups())
         elif name in ("fmov", "ins"):
             self._insert(name, rest)
+        elif name == "sdot":
+            self._dot(*(int(n) for n in re.findall(r"(?<=[v[])\d+", rest)))
         elif "v" not in rest:
             self._scalar(name, rest.split(", "))
         else:
             self._vector(name, rest)
+
+    def _dot(self, to: int, a: int, b: int, word: int) -> None:
+        """Four bytes of each word of a, times those of one word of b."""
+        bytes_of = self.v.view(np.int8).astype(np.int32)
+        products = bytes_of[a].reshape(4, 4) * bytes_of[b, 4 * word : 4 * word + 4]
+        self.v[to].view(np.int32)[:] += products.sum(axis=1, dtype=np.int32)
 
     def _branch(self, line: str) -> str | None:
         """The label that is gone to; each is there once, so that its direction does not matter."""
@@ -124,9 +135,10 @@ class Machine:
     def _vector(self, name: str, rest: str) -> None:
         numbers = [int(n) for n in re.findall(r"v(\d+)", rest)]
         amount = int(rest.split("#")[1]) if "#" in rest else 0
-        wide = ".8h" in rest.split(", ")[-1]
+        lanes = rest.split(", ")[-1].split(".")[-1]
+        kind = {"8h": np.uint16, "4s": np.uint32}.get(lanes, np.uint8)
         to, *operands = numbers
-        values = [self.v[n].view(np.uint16) if wide else self.v[n] for n in operands]
+        values = [self.v[n].view(kind) for n in operands]
         self.v[to] = _compute(name, self.v[to], values, amount).view(np.uint8)
 
 
@@ -152,7 +164,7 @@ def _compute(
         "sri": lambda: (to & np.uint8(0xFF00 >> amount & 0xFF)) | first >> amount,
         "bit": lambda: (first & second) | (to & ~second),
         "ext": lambda: both[amount : amount + 16],
-        "uzp1": lambda: both[::2],
-        "uzp2": lambda: both[1::2],
+        "uzp1": lambda: both[::2].copy(),
+        "uzp2": lambda: both[1::2].copy(),
     }
     return found[name]()

@@ -11,10 +11,13 @@ from schedules import bitserial_conv2d
 from tests.bits_machine import PAGE, Machine
 from tvm_ops.operators._bitserial import CHAIN_WORDS
 from tvm_ops.operators._bitserial_carries import Carries, Chain, chain_weights
+from tvm_ops.operators._bitserial_chain_end import SIZE, ChainCall
+from tvm_ops.operators._bitserial_chain_glue import Form
 from tvm_ops.operators._bitserial_chained import Chained
 from tvm_ops.operators._bitserial_chunk import VECTORS
-from tvm_ops.operators._bitserial_pack import bounds, constants, pack
+from tvm_ops.operators._bitserial_pack import bounds, constants, pack, turned
 from tvm_ops.operators._bitserial_reference import data
+from tvm_ops.operators._glue import threshold_codes
 from tvm_ops.operators.bitserial_conv2d import WORKLOADS, Workload
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task
@@ -24,16 +27,25 @@ RPI5 = get_target("rpi5")
 CHAINED = [w for w in WORKLOADS if bitserial_conv2d.space(w, RPI5).get("carries")]
 
 
+def packed(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes of words [word, pixel] and [word, channel], as chains take them."""
+    running = np.repeat(np.bitwise_xor.accumulate(x, axis=0).reshape(-1), 2)
+    return running.view(np.uint8), chain_weights(weights).reshape(-1).view(np.uint8)
+
+
+def differing(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Bits that differ, [pixel, channel]."""
+    return np.bitwise_count(x[:, :, None] ^ weights[:, None, :]).sum(axis=0, dtype=np.int64)
+
+
 def count(chain: Chain, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """What the chain says of words [word, pixel] and [word, channel]: [pixel, channel]."""
-    running = np.repeat(np.bitwise_xor.accumulate(x, axis=0).reshape(-1), 2).view(np.uint8)
-    packed = np.ascontiguousarray(chain_weights(weights)).view(np.uint8).reshape(-1)
-    machine = Machine([running, packed], {"$X": 0, "$W": PAGE})
+    machine = Machine(packed(x, weights), {"$x": 0, "$weights": PAGE})
     carries = Carries(chain)
     machine.run(carries.lines)
-    sums, rests = carries.outputs
+    sums, states = carries.outputs
     found = np.stack([machine.v[i].view(np.int8).astype(np.int64) for i in sums])
-    last = np.stack([machine.v[i].astype(np.int64) for i in rests])
+    last = np.stack([np.bitwise_count(machine.v[i]).astype(np.int64) for i in states])
     found, last = (v.reshape(chain.pixels, 8, -1).sum(axis=-1) for v in (found, last))
     return 2 * found + (-last if chain.is_rest_negated else last) + chain.bias
 
@@ -54,17 +66,57 @@ def test_chains_count_bits_that_differ(pixels: int, fill: str) -> None:
         elif fill == "by turns":
             weights[words % 3 :: 2] ^= ones
         found = count(Chain(pixels, words), x, weights)
-        expected = np.bitwise_count(x[:, :, None] ^ weights[:, None, :]).sum(axis=0, dtype=np.int64)
-        np.testing.assert_array_equal(found, expected, err_msg=f"{words} words")
+        np.testing.assert_array_equal(found, differing(x, weights), err_msg=f"{words} words")
 
 
-def test_five_instructions_for_two_words() -> None:
-    """Of 18 pairs, where 3 a word would be 108: 89 and what adds up at the end."""
-    texts = Carries(Chain(2, 36)).lines
-    vector = [t for t in texts if not t.startswith("ldr")]
-    products = 2 * VECTORS
-    assert len(vector) == products * (5 * 18 - 1) + 2 * VECTORS + 2 * 3
-    assert len(texts) - len(vector) == 36 * (2 + VECTORS)
+def call(plan: ChainCall, x: np.ndarray, weights: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Sums [pixel, channel], or their halves, after a chain whose weight is 4, from ``before``."""
+    scales = np.repeat(np.int8([8, -4 if plan.chain.is_rest_negated else 4, 0, 0]), 4)
+    after = np.full(plan.chain.pixels * plan.vectors * SIZE, 0xA5, np.uint8)
+    arrays = [*packed(x, weights), scales.view(np.uint8), before.reshape(-1).view(np.uint8), after]
+    names = ("$x", "$weights", "$scales", "$before", "$after")
+    machine = Machine(arrays, {name: i * PAGE for i, name in enumerate(names)})
+    lines, results = plan.write()
+    machine.run(lines)
+    found = np.concatenate([machine.v[i] for i in results]) if plan.form else after
+    kind = np.int32 if plan.form in (None, "all") else np.int16
+    found = found.view(kind).astype(np.int64)
+    return found.reshape(plan.chain.pixels, 8, -1).sum(axis=-1)
+
+
+@pytest.mark.parametrize("pixels", [1, 2])
+@pytest.mark.parametrize("words", [2, 3, 5, 18, 28, 29, 30, 31, 36, 61])
+@pytest.mark.parametrize("form", [None, "low", "high", "all"])
+def test_ends_of_chains_add_to_sums(pixels: int, words: int, form: Form | None) -> None:
+    """At the extremes too; of the sums, one of a channel or two neighbours, that were there."""
+    rng = np.random.default_rng(words)
+    for fill in (0, 2**64 - 1, None):
+        x = rng.integers(0, 2**64, (words, pixels), np.uint64)
+        weights = rng.integers(0, 2**64, (words, 8), np.uint64)
+        if fill is not None:
+            weights = np.repeat(x[:, :1] ^ np.uint64(fill), 8, axis=1)
+        for is_first in (False, True):
+            plan = ChainCall(Chain(pixels, words), is_first, form)
+            lanes = 4 * plan.vectors
+            before = rng.integers(-(2**16), 2**16, (1 if is_first else pixels, lanes), np.int32)
+            expected = before.reshape(-1, 8, lanes // 8).sum(axis=-1, dtype=np.int64)
+            expected = expected + 4 * (differing(x, weights) - plan.chain.bias)
+            if form == "low":
+                expected = expected.astype(np.int16)
+            elif form == "high":
+                expected >>= 16
+            np.testing.assert_array_equal(call(plan, x, weights, before), expected)
+
+
+@pytest.mark.parametrize(("words", "end"), [(9, 2 + 4 + 2 + 4 + 1), (36, 4 + 8 + 2 + 1)])
+def test_five_instructions_for_two_words(words: int, end: int) -> None:
+    """Where 3 a word would be 6: but for the first, and what adds up at the end, of each pixel."""
+    lines, _ = ChainCall(Chain(2, words), True, "low").write()
+    vector = [t for t in lines if not t.startswith("ldr")]
+    of_pixel = VECTORS * (5 * (words // 2) - 1 + words % 2) + end
+    assert len(vector) == 2 * of_pixel
+    sums = 2 * (2 if words == 9 else 4)
+    assert len(lines) - len(vector) == words * (2 + VECTORS) + 1 + sums
 
 
 @pytest.mark.parametrize("words", [2, 3, 18, 61])
@@ -76,24 +128,42 @@ def test_registers_are_read_after_they_are_written(words: int) -> None:
 
 
 @pytest.mark.parametrize("w", CHAINED, ids=lambda w: w.shape_key)
-def test_bounds_are_less_by_what_chains_lack(w: Workload) -> None:
+def test_sums_begin_with_bounds_and_what_chains_lack(w: Workload) -> None:
+    """Of positive signs only; other bounds are less by the last one."""
     knobs = next(k for k in bitserial_conv2d.likely(w, RPI5) if k["sketch"] == "carries")
     plan, arrays = Chained.of(w, knobs), data(w, np.random.default_rng(0))
-    packed = pack(w, plan, arrays)
-    lacks = sum(plan.chain.bias << part.shift for part in plan.parts)
-    assert plan.bias == lacks
+    assert plan.bias == sum(plan.chain.bias << part.shift for part in plan.parts)
+    found = pack(w, plan, arrays)
+    channels = w.co // w.groups
+    starts = found["starts"].reshape(w.groups, -1, plan.starts // 8)[:, :channels]
+    assert not starts[..., 1:].any() and "flips" not in found
+    starts = starts[..., 0].reshape(-1).astype(np.int64)
     if w.glue == "acc":
         m = 1 if w.polarity == "unipolar" else 2
-        expected = constants(w, arrays["weights"]) - m * lacks
-        found = packed["offsets"].reshape(w.groups, -1)[:, : w.co // w.groups]
-        np.testing.assert_array_equal(found.reshape(-1), expected.astype(w.output_dtype))
+        np.testing.assert_array_equal(starts, constants(w, arrays["weights"]) - m * plan.bias)
         return
-    expected = bounds(w, arrays)[0] - lacks
-    assert np.abs(expected).max() < 2**15
-    found = np.moveaxis(packed["bounds"].view(np.int16), 2, -1).reshape(
-        w.groups, -1, expected.shape[1]
-    )
-    np.testing.assert_array_equal(found[:, : w.co // w.groups].reshape(expected.shape), expected)
+    expected = bounds(w, turned(arrays))[0]
+    np.testing.assert_array_equal(starts, plan.bias - expected[:, -1])
+    assert ("bounds" in found) == (w.out_bits > 1)
+    if w.out_bits > 1:
+        levels = np.moveaxis(found["bounds"], 2, -1).reshape(w.groups, -1, expected.shape[1] - 1)
+        others = (expected[:, :-1] - expected[:, -1:]).reshape(w.groups, channels, -1)
+        np.testing.assert_array_equal(levels[:, :channels], others)
+
+
+def test_turned_channels_have_the_same_codes() -> None:
+    """Each sum, each sign, thresholds that are equal among them."""
+    rng, bits = np.random.default_rng(4), 2
+    y = rng.integers(-9, 10, (500, 8))
+    thresholds = np.sort(rng.integers(-9, 10, (8, 3)), axis=1)
+    signs = np.int8([1, -1] * 4)
+    weights = rng.choice([-1, 1], (8, 1, 1, 32))
+    found = turned({"weights": weights, "thresholds": thresholds, "signs": signs})
+    assert (found["signs"] == 1).all()
+    np.testing.assert_array_equal(found["weights"][:, 0, 0, 0], signs * weights[:, 0, 0, 0])
+    expected = threshold_codes(y, thresholds, signs, bits)
+    codes = threshold_codes(y * signs, found["thresholds"], found["signs"], bits)
+    np.testing.assert_array_equal(codes, expected)
 
 
 def test_only_cores_that_gain_have_chains() -> None:
@@ -103,10 +173,15 @@ def test_only_cores_that_gain_have_chains() -> None:
     assert bitserial_conv2d.default(w, RPI5)["sketch"] == "carries"
 
 
-# Planes, exact zeros, a last tile with fewer channels, pixels that no tile divides; then a loop.
+# Planes, exact zeros, a last tile with fewer channels, pixels that no tile divides; sums; then
+# loops, of one plane, and of planes with sums of 32 bits.
 SMALL = Workload(1, 128, 5, 7, 19, a_bits=2, polarity="bipolar0", out_bits=2)
+SIGNS = Workload(1, 64, 5, 7, 19, polarity="bipolar0")
 BITS = Workload(1, 128, 4, 5, 9, a_bits=3, w_bits=2, out_bits=2)
+SUMS = Workload(1, 64, 4, 5, 11, a_bits=2, w_bits=2, polarity="bipolar0", glue="acc", out_bits=0)
 LONG = Workload(1, 1024, 5, 6, 9, (5, 5), (1, 1), (0, 0))
+LARGE = Workload(1, 1024, 3, 3, 9, a_bits=2, w_bits=2, out_bits=2)
+LARGE_SUMS = Workload(1, 1024, 3, 3, 9, a_bits=3, w_bits=2, glue="acc", out_bits=0)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +191,12 @@ LONG = Workload(1, 1024, 5, 6, 9, (5, 5), (1, 1), (0, 0))
         (SMALL, 2, 1, 3),
         (SMALL, 1, 4, 3),
         (SMALL, 2, 4, 5),
+        (SIGNS, 2, 2, 1),
         (BITS, 2, 1, 5),
+        (SUMS, 1, 2, 5),
         (LONG, 2, 1, 1),
+        (LARGE, 2, 1, 1),
+        (LARGE_SUMS, 2, 1, 1),
     ],
 )
 def test_tiles_of_any_knobs_equal_numpy(
@@ -129,9 +208,18 @@ def test_tiles_of_any_knobs_equal_numpy(
     assert Measurer(task, "emulated", tmp_path, repeats=1).measure(knobs).error is None
 
 
-def test_what_16_bits_do_not_hold_is_refused() -> None:
-    """Less T than 16 bits, but half of all bits, of words that are half empty, is too much."""
-    half_empty = Workload(1, 32, 10, 10, 9, (9, 9), (1, 1), (0, 0), a_bits=3, w_bits=2)
-    assert half_empty.largest < 2**16
-    for w in (half_empty, Workload(1, 64, 1, 1, 8, (1, 1), pad=(0, 0))):  # a word has no pair
-        assert w.chain_cut is None and "carries" not in bitserial_conv2d.space(w, RPI5)
+def test_sizes_of_sums_and_loops() -> None:
+    """What the tiles above are to have."""
+
+    def plan(w: Workload) -> Chained:
+        return Chained.of(w, {"pixels": 2, "runs": 1})
+
+    bits = [plan(w).sum_bits for w in (SMALL, SIGNS, SUMS, LONG, LARGE, LARGE_SUMS)]
+    assert bits == [16, 16, 16, 16, 32, 32]
+    loops = [" br i1 " in plan(w).tile(False).function.llvm() for w in (SMALL, BITS, LONG, LARGE)]
+    assert loops == [False, False, True, True]
+
+
+def test_a_word_has_no_pair() -> None:
+    w = Workload(1, 64, 1, 1, 8, (1, 1), pad=(0, 0))
+    assert w.chain_cut is None and "carries" not in bitserial_conv2d.space(w, RPI5)

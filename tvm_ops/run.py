@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tvm_ops.boards import Board, get_board
 from tvm_ops.bundle_reader import Bundle, open_bundle
 from tvm_ops.correctness import largest_error, what_differs
-from tvm_ops.errors import InputError
+from tvm_ops.errors import CheckFailed, InputError
 from tvm_ops.operators import get_operator
 from tvm_ops.signature import trusted
 from tvm_ops.targets import Target
@@ -103,12 +103,7 @@ def _run_task(
     error, worst, bound = result.error, None, None
     if case and error is None:
         bound = get_operator(facts["operator"]).ERROR_BOUND * float(np.abs(case.expected).max())
-        y = case.unpack(result.outputs[case.output[0]])
-        worst, wrong = largest_error(y, case.expected), None
-        if bound == 0:
-            wrong = what_differs(y, case.expected)
-        elif not worst <= bound:
-            wrong = f"largest error {worst:.3g}, allowed {bound:.3g}"
+        worst, wrong = case.judge(result.outputs[case.output[0]], bound)
         error = wrong and f"wrong result: {wrong}"
     return Row(key, board.label, ms, cycles, rate, worst, bound, error)
 
@@ -143,10 +138,22 @@ class _Case:
             raise InputError(f"{task.key}: the manifest's '{name}' {shape} does not fit its knobs")
         return case
 
+    def judge(self, y: NDArray[Any], bound: float) -> tuple[float | None, str | None]:
+        """The largest error of what the kernel wrote, and what is wrong with it."""
+        try:
+            found = self.unpack(y)
+        except CheckFailed as failed:
+            return None, str(failed)
+        worst = largest_error(found, self.expected)
+        if bound == 0:
+            return worst, what_differs(found, self.expected)
+        fits = worst <= bound
+        return worst, None if fits else f"largest error {worst:.3g}, allowed {bound:.3g}"
+
     def fits_output(self) -> bool:
         """Whether an array of the manifest's shape is what the operator can unpack."""
         try:
-            y = np.empty(self.output[1], self.output[2])
+            y = np.zeros(self.output[1], self.output[2])
             return y.dtype == self.dtype and self.unpack(y).shape == self.expected.shape
         except (ValueError, TypeError, MemoryError):
             return False

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tvm_ops.errors import InputError
+from tvm_ops.errors import CheckFailed, InputError
 
 Array = NDArray[Any]
 
@@ -93,8 +93,19 @@ def pack_codes(codes: Array, bits: int, word: str) -> Array:
 
 
 def unpack_codes(packed: Array, channels: int) -> Array:
-    """words[..., plane, word] as codes[..., channel], uint8."""
+    """words[..., plane, word] as codes[..., channel], uint8.
+
+    Raises ``CheckFailed`` where a bit past the last channel is set: whatever counts bits would
+    count it.
+    """
     stored = np.ascontiguousarray(packed, packed.dtype.newbyteorder("<"))
-    planes = np.unpackbits(stored.view(np.uint8), axis=-1, count=channels, bitorder="little")
+    planes = np.unpackbits(stored.view(np.uint8), axis=-1, bitorder="little")
+    unused = np.argwhere(planes[..., channels:])
+    if len(unused):
+        *at, bit = unused[0].tolist()
+        raise CheckFailed(
+            f"{len(unused)} bits past the last channel are set, first at {at} bit {channels + bit}"
+        )
+    planes = planes[..., :channels]
     weights = (1 << np.arange(packed.shape[-2], dtype=np.uint8))[:, None]
     return (planes * weights).sum(axis=-2, dtype=np.uint8)

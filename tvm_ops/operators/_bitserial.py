@@ -127,16 +127,12 @@ class FewBitWorkload(Windowed):
     def chain_cut(self) -> tuple[int, int] | None:
         """(rows, words) of a chain, see ``_bitserial_carries``.
 
-        None where it has no pair of words, groups are not of whole tiles, or 16 bits and a sign do
-        not hold T less what chains lack: half of the bits, padding words included.
+        None where it has no pair of words, or groups are not of whole tiles.
         """
         cut = self.cut_to(CHAIN_WORDS)
         if cut is None or not (self.groups == 1 or self.co // self.groups % 8 == 0):
             return None
-        pairs = cut[0] * self.kernel[1] * cut[1] // 2
-        chains = self.kernel[0] // cut[0] * -(-self.group_words // cut[1])
-        lacks = 64 * pairs * chains * (2**self.a_bits - 1) * (2**self.w_bits - 1)
-        return cut if pairs and max(lacks, self.largest + 2 - lacks) <= 2**15 else None
+        return cut if cut[0] * self.kernel[1] * cut[1] >= 2 else None
 
     @property
     def wide_cut(self) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ import numpy as np
 from tvm_ops.operators._bits import WORDS
 from tvm_ops.operators._bitserial import FewBitWorkload
 from tvm_ops.operators._bitserial_chained import Chained
-from tvm_ops.operators._bitserial_pack import edges, is_corrected, sum_bits
+from tvm_ops.operators._bitserial_pack import Order, edges, is_corrected
 from tvm_ops.operators._bitserial_panels import chain_panels
 from tvm_ops.operators._bitserial_tile import module
 from tvm_ops.operators._bitserial_tiled import Tiled
@@ -17,22 +17,27 @@ from tvm_ops.operators._bitserial_words import padded_word
 from tvm_ops.operators._conv_pack import whole
 
 
-def arguments(w: FewBitWorkload, weights: tuple[int, ...]) -> dict[str, Any]:
+def arguments(w: FewBitWorkload, order: Order) -> dict[str, Any]:
     """The PrimFunc's buffers by name, in the order of the C function."""
     from tvm.script.ir_builder import tirx as T
 
+    weights = order.weights_shape
     groups, tiles, lanes = weights[0], weights[1], weights[-1]
-    kind = f"uint{sum_bits(w)}"
+    kind = f"uint{order.sum_bits}"
     buffers = {
         "x": T.arg("x", T.buffer(w.kernel_input_shape, str(np.dtype(WORDS[w.word])))),
         "weights": T.arg("weights", T.buffer(weights, f"uint{512 // lanes}")),
     }
-    if w.glue == "acc":
+    levels = 2**w.out_bits - 1
+    if order.starts:
+        levels -= 1
+        buffers["starts"] = T.arg("starts", T.buffer((groups, tiles, order.starts), "int32"))
+    elif w.glue == "acc":
         offsets = T.buffer((groups, tiles, lanes), w.output_dtype)
         buffers["offsets"] = T.arg("offsets", offsets)
-    else:
-        levels = 2**w.out_bits - 1
+    if levels > 0:
         buffers["bounds"] = T.arg("bounds", T.buffer((groups, tiles, levels, lanes), kind))
+    if not order.starts and w.glue != "acc":
         buffers["flips"] = T.arg("flips", T.buffer((groups, tiles), f"uint{lanes}"))
     if is_corrected(w):
         rows, cols = edges(w)
@@ -50,7 +55,7 @@ def compute_tiled(t: Tiled) -> Any:
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
         T.func_attr({"tirx.noalias": True})
-        buffers = arguments(t.w, t.weights_shape)
+        buffers = arguments(t.w, t)
         packed = buffers["x"]
         if isinstance(t, Chained):
             packed = T.sblock_alloc_buffer(t.packed_shape, "uint64")
@@ -107,7 +112,7 @@ def _table(t: Tiled, table: Any) -> None:
     from tvm.script.ir_builder import tirx as T
 
     w, (rows, cols) = t.w, edges(t.w)
-    classes = t.weights_shape[0] * t.tiles * t.lanes * sum_bits(w) // 8
+    classes = t.weights_shape[0] * t.tiles * t.lanes * t.sum_bits // 8
     with T.grid(w.out_h, w.out_w) as indices, T.sblock("table"):
         vr, vc = map(T.axis.spatial, (w.out_h, w.out_w), indices)
         pixel = vr * w.out_w + vc

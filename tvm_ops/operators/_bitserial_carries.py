@@ -10,7 +10,8 @@ of w (``chain_weights``) q = s ^ b and s' take one `eor` each, and b and c are n
 
 Five instructions for two words instead of six. `bsl` wants s' negated, which costs nothing, as w"
 is stored negated. The next pair then has s negated and wants s' as it is; its carry comes negated,
-and is subtracted. So m pairs of words give 2 sum + s = T - 8 m in each byte, a signed number.
+and is subtracted. So m pairs of words give 2 sum + s = T - 8 m in each byte, a signed number. What
+becomes of these sums and of s, once it is counted, is in ``_bitserial_chain_end``.
 
 On the Cortex-A72 `bsl` of 128 bits is two micro-operations (LLVM's model of the A57 has the same
 from Arm's guide), so that nothing is gained there; on the A76 it is one.
@@ -20,13 +21,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 
 from tvm_ops.operators._bitserial_chunk import STEP, VECTORS, WORD
 from tvm_ops.operators._layout import Array
-from tvm_ops.operators._llvm_function import Function
 
 SIZE = 2 * WORD  # of a word of x, there twice
 
@@ -48,19 +47,14 @@ class Chain:
         return self.words * self.pixels * SIZE
 
     @property
-    def merges(self) -> int:
-        """How often neighbouring bytes of carries can be added and stay a byte: up to twice."""
+    def is_merged(self) -> bool:
+        """Whether two neighbouring bytes of carries can be added and stay a byte."""
         most = 8 * -(-self.pairs // 2)  # those that are not negated
-        return sum(most << n < 128 for n in (1, 2))
-
-    @property
-    def vectors(self) -> int:
-        """Of a pixel's carries at the end."""
-        return VECTORS >> self.merges
+        return 2 * most < 128
 
     @property
     def is_rest_negated(self) -> bool:
-        """Whether the last counts are of sums modulo 2 that are negated."""
+        """Whether the last sums modulo 2 are negated."""
         return self.pairs % 2 == 1
 
     @property
@@ -108,28 +102,8 @@ class Carries:
 
     @property
     def outputs(self) -> tuple[list[int], list[int]]:
-        """Registers of carries and of rests at the end, those of the first pixel first.
-
-        Rests are counts of the last sums modulo 2: a vector a pixel, of 32 at most in four bytes.
-        """
-        c = self.chain
-        return (
-            self.sums[:: VECTORS // c.vectors],
-            [self.states[place] for place in range(0, len(self.sums), VECTORS)],
-        )
-
-    def call(self, f: Function, x: str, weights: str) -> tuple[list[str], list[str]]:
-        """Calls it: ``outputs``, <16 x i8>."""
-        sums, rests = self.outputs
-        outs = [*sums, *rests]
-        clobbers = [f"~{{v{i}}}" for i in range(32) if i not in outs]
-        constraints = ",".join([*(f"=&{{v{i}}}" for i in outs), "r", "r", *clobbers, "~{memory}"])
-        names = {"$X": f"${len(outs)}", "$W": f"${len(outs) + 1}"}
-        text = [reduce(lambda t, n: t.replace(n, names[n]), names, line) for line in self.lines]
-        found = f.assembly(
-            text, constraints, "<16 x i8>", len(outs), [("ptr", x), ("ptr", weights)]
-        )
-        return found[: len(sums)], found[len(sums) :]
+        """Registers of carries and of last sums modulo 2 at the end, by pixel and channels."""
+        return self.sums, [self.states[place] for place in range(len(self.sums))]
 
     def _write(self) -> None:
         c, begins = self.chain, self.chain.words % 2
@@ -145,10 +119,6 @@ class Carries:
                     stage(products[t - behind])
             if t < len(turns):
                 products.append(self._xor(*turns[t]))
-        self._merge(self.sums, c.merges)
-        for register in self.states.values():
-            self._line(f"cnt v{register}.16b, v{register}.16b")
-        self._merge([self.states[i] for i in range(len(self.states))], 2)
 
     def _begin(self) -> None:
         """The first of an odd number of words is the first sum modulo 2."""
@@ -194,13 +164,6 @@ class Carries:
             self._line(f"{name} v{a}.16b, v{a}.16b, v{product.q}.16b")
             self._free.append(product.q)
 
-    def _merge(self, registers: list[int], times: int) -> None:
-        """Adds neighbouring bytes of each pixel's vectors; what is left is at the first ones."""
-        for n in range(times):
-            for i in range(0, len(registers), 2 << n):
-                a, b = registers[i], registers[i + (1 << n)]
-                self._line(f"addp v{a}.16b, v{a}.16b, v{b}.16b")
-
     def _load(self, i: int, word: int) -> None:
         for p in range(self.chain.pixels):
             self._load_x(p, i, word)
@@ -209,10 +172,10 @@ class Carries:
 
     def _load_x(self, p: int, i: int, word: int) -> None:
         offset = (word * self.chain.pixels + p) * SIZE
-        self._line(f"ldr q{self._x[p][i]}, [$X, #{offset}]")
+        self._line(f"ldr q{self._x[p][i]}, [$x, #{offset}]")
 
     def _load_w(self, v: int, i: int, word: int) -> None:
-        self._line(f"ldr q{self._w[v][i]}, [$W, #{word * STEP + v * SIZE}]")
+        self._line(f"ldr q{self._w[v][i]}, [$weights, #{word * STEP + v * SIZE}]")
 
     def _eor(self, to: int, a: int, b: int) -> None:
         self._line(f"eor v{to}.16b, v{a}.16b, v{b}.16b")

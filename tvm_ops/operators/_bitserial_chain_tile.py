@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from tvm_ops.operators._bitserial_carries import Carries, Chain
+from tvm_ops.operators._bitserial_carries import Chain
+from tvm_ops.operators._bitserial_chain_end import SIZE, ChainCall
+from tvm_ops.operators._bitserial_chain_glue import ChainGlue, Form
 from tvm_ops.operators._bitserial_tile import AnyTile, Part
 from tvm_ops.operators._llvm_function import Function
 
-_BYTES, _SUMS = "<16 x i8>", "<8 x i16>"
-_MAX_UNROLLED = 4  # parts of a call without a loop: 4 KB each of 18 pairs
+_MAX_UNROLLED = 4  # parts of a plane without a loop: 4 KB each of 18 pairs
 
 
 @dataclass(frozen=True)
 class ChainTile(AnyTile):
-    """Its parts are chains of the same length.
+    """Its parts are chains of the same length; see ``_bitserial_chain_end``."""
 
-    Carries of a plane weigh as much as the last sums modulo 2, the rests, of the plane above:
-    T = 2 (sum of 2^i carries_i + sum of 2^(i - 1) rests_i, i > 0) + rests_0. What weighs 2^(i + 1)
-    is doubled before that of 2^i is added. Neighbours of all carries are added once, at the end.
-    Rests are added before the next plane's carries where these are one vector a pixel, too: so the
-    end, which all wait for, is one addition shorter.
-    """
-
+    glue: ChainGlue
     chain: Chain
 
     @property
@@ -31,65 +27,90 @@ class ChainTile(AnyTile):
         return self.chain.pixels
 
     def sums(self, f: Function, pointers: list[str], run: int) -> list[str]:
-        """Less ``bias`` for each part."""
+        """Of 16 bits, the upper ones if the glue takes the sign only, or of 32 bits."""
         x = f.pointer(pointers[0], run * self.chain.size)
-        sign = "sub" if self.chain.is_rest_negated else "add"
-        carries: list[str] = []
-        above: list[str] = []  # rests that are not in carries yet
-        for shift, parts in groupby(self.parts, lambda part: part.shift):
-            carries = _add(f, carries, carries)
-            if above and self.chain.vectors == 1:
-                carries, above = _add(f, carries, above, sign), []
-            carries, rests = self._plane(f, x, list(parts), carries)
-            if shift:
-                above = _add(f, _add(f, above, above), rests)
-        for _ in range(self.chain.vectors.bit_length() - 1):
-            carries = [_add_pairs(f, *two) for two in zip(carries[::2], carries[1::2], strict=True)]
-        total = _add(f, carries, above, sign) if above else carries
-        return _add(f, _add(f, total, total), rests, sign)
+        first, last = self.parts[0], self.parts[-1]
+        if first is not last:
+            self._part(f, x, first, is_first=True)
+        for _, parts in groupby(self.parts[1:-1], lambda part: part.shift):
+            self._plane(f, x, list(parts))
+        found = self._part(f, x, last, is_first=first is last, form=self.glue.form)
+        size = self.glue.sum_bits
+        if size == 32:
+            found = [
+                f.join([low, high], "i8", 16)
+                for low, high in zip(found[::2], found[1::2], strict=True)
+            ]
+        return [f.value(f"bitcast <{size} x i8> {value} to <8 x i{size}>") for value in found]
 
-    def _plane(
-        self, f: Function, x: str, parts: list[Part], carries: list[str]
-    ) -> tuple[list[str], list[str]]:
-        """Sums of ``carries``, none at first, and a plane's; its rests, a vector a pixel."""
+    def _plane(self, f: Function, x: str, parts: list[Part]) -> None:
+        """Adds chains of a plane to the sums in memory."""
         if len(parts) <= _MAX_UNROLLED:
-            rests: list[str] = []
             for part in parts:
-                found = self._part(f, x, part.x, part.weights)
-                carries, rests = _add(f, carries, found[0]), _add(f, rests, found[1])
-            return carries, rests
-        count = self.pixels * self.chain.vectors
+                self._part(f, x, part)
+            return
 
-        def add(entry: str, before: list[str]) -> list[str]:
-            at, weights = (f.load("i32", entry, 4 * i) for i in range(2))
-            carries, rests = self._part(f, x, at, weights)
-            return _add(f, before, [*carries, *rests])
+        def add(entry: str, _: list[str]) -> list[str]:
+            self._call(f, x, [f.load("i32", entry, 4 * i) for i in range(2)], parts[0].shift)
+            return []
 
         first = f.pointer(f"@{self.table_name}", 8 * self.parts.index(parts[0]))
-        zeros = ["zeroinitializer"] * (count + self.pixels)
-        before = [*carries, *zeros[len(carries) :]]
-        sums = f.loop(len(parts), {first: 8}, before, _SUMS, add)
-        return sums[:count], sums[count:]
+        f.loop(len(parts), {first: 8}, [], "", add)
 
     def _part(
-        self, f: Function, x: str, at: int | str, weights: int | str
-    ) -> tuple[list[str], list[str]]:
-        """Carries and rests of a chain, of 16 bits."""
-        found = Carries(self.chain).call(f, f.pointer(x, at), f.pointer("%weights", weights))
-        carries = [_widen(f, "saddlp", value) for value in found[0]]
-        return carries, [_widen(f, "uaddlp", value) for value in found[1]]
+        self, f: Function, x: str, part: Part, is_first: bool = False, form: Form | None = None
+    ) -> list[str]:
+        return self._call(f, x, [part.x, part.weights], part.shift, is_first, form)
 
+    def _call(
+        self,
+        f: Function,
+        x: str,
+        places: Sequence[int | str],
+        shift: int,
+        is_first: bool = False,
+        form: Form | None = None,
+    ) -> list[str]:
+        """Adds a chain to what sums begin with or are in memory, to which they go, or are given.
 
-def _add(f: Function, a: list[str], b: list[str], name: str = "add") -> list[str]:
-    """Of a, which may be none, and b."""
-    return [f.value(f"{name} {_SUMS} {i}, {j}") for i, j in zip(a, b, strict=True)] if a else b
+        ``places`` are those of x and of weights.
+        """
+        call = ChainCall(self.chain, is_first, form)
+        sums = f.memory(SIZE * call.vectors * self.pixels)
+        pointers = {
+            "x": f.pointer(x, places[0]),
+            "weights": f.pointer("%weights", places[1]),
+            "scales": f.pointer(f"@{self._scales_name}", SIZE * shift),
+            "before": "%starts" if is_first else sums,
+            "after": sums,
+        }
+        return call.call(f, pointers)
 
+    @property
+    def _scales(self) -> list[int]:
+        """Of each plane, what its carries and its rests are multiplied by, 16 bytes.
 
-def _widen(f: Function, name: str, value: str) -> str:
-    """Neighbouring bytes added to 16 bits."""
-    return f.call(_SUMS, f"llvm.aarch64.neon.{name}.v8i16.v16i8", (_BYTES, value))
+        Sums y are less by T times their factor.
+        """
+        times = 1 if self.glue.out_bits else -self.glue.factor
+        sign = -1 if self.chain.is_rest_negated else 1
+        planes = range(self.parts[0].shift + 1)
+        return [
+            scale
+            for i in planes
+            for scale in (times << i + 1, sign * times << i, 0, 0)
+            for _ in range(4)
+        ]
 
+    @property
+    def _scales_name(self) -> str:
+        return "tvm_ops_scales_" + "_".join(str(n % 256) for n in self._scales[::4])
 
-def _add_pairs(f: Function, a: str, b: str) -> str:
-    """Neighbours of a, then of b."""
-    return f.call(_SUMS, "llvm.aarch64.neon.addp.v8i16", (_SUMS, a), (_SUMS, b))
+    @property
+    def constants(self) -> list[str]:
+        """Also ``_scales``."""
+        kind, values = f"[{len(self._scales)} x i8]", ", ".join(f"i8 {n}" for n in self._scales)
+        return [
+            *super().constants,
+            f"@{self._scales_name} = private constant {kind} [{values}]",
+        ]

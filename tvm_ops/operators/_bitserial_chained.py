@@ -7,11 +7,14 @@ read while they are in the L1 cache.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from tvm_ops.operators._bitserial import FewBitWorkload
 from tvm_ops.operators._bitserial_carries import Chain, chain_weights
+from tvm_ops.operators._bitserial_chain_glue import ChainGlue
 from tvm_ops.operators._bitserial_chain_tile import ChainTile
 from tvm_ops.operators._bitserial_glue import Glue
 from tvm_ops.operators._bitserial_tile import AnyTile
@@ -47,6 +50,19 @@ class Chained(Tiled):
     def bias(self) -> int:  # type: ignore[override]
         return sum(self.chain.bias << part.shift for part in self.parts)
 
+    @property
+    def sum_bits(self) -> int:
+        """Of y, or of T less a bound, of which one bit takes the sign only."""
+        if self.w.glue == "acc":
+            return 8 * np.dtype(self.w.output_dtype).itemsize
+        is_sign = self.w.out_bits == 1 and not self.is_corrected
+        return 16 if is_sign or self.w.largest + 2 <= 2**15 else 32
+
+    @property
+    def starts(self) -> int:  # type: ignore[override]
+        """A channel's, or two: itself and zero."""
+        return 8 if self.chain.is_merged else 16
+
     def arranged(self, weights: Array) -> Array:
         """Running xors along the words of each chain."""
         return chain_weights(weights)
@@ -59,7 +75,4 @@ class Chained(Tiled):
         return w.n, w.groups, w.a_bits, rows, cols, self.blocks * self.words
 
     def _tile_of(self, pixel_step: int | None, glue: Glue) -> AnyTile:
-        # A move of each byte takes the pipes that all wait for: 64@56 has 8 of them beside 766
-        # vector instructions for one bit, 16 beside 1530 for two.
-        glue = replace(glue, in_words=True)
-        return ChainTile(self.parts, pixel_step, glue, self.runs, self.chain)
+        return ChainTile(self.parts, pixel_step, ChainGlue(**vars(glue)), self.runs, self.chain)

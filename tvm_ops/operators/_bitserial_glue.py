@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._mask_bits import MASK, mask_bytes
 
 LANES = 8
-MOVED = 8  # bytes that leave the vector registers together
 
 
 @dataclass(frozen=True)
@@ -20,10 +19,8 @@ class Glue:
     planes xor'ed with ``flips``. Sums: y = ``offsets`` [8] - ``factor`` T. ``corrected``:
     T is less by what ``corrections`` has at the pixel's class. ``y_step``: bytes of y from a pixel
     to the next; ``plane_step``: from a plane to the next. ``lanes``: of 8 channels, how many y has;
-    ``zeros``: bytes after them that are set to zero in each plane. ``biased``: T and its bounds
-    lack the same number, so that they may be below zero. ``reloads``: bounds that a
-    selection writes over are loaded again. ``in_words``: bytes of bits leave the vector registers
-    by eight, and not one by one, where there are eight.
+    ``zeros``: bytes after them that are set to zero in each plane. ``reloads``: bounds that a
+    selection writes over are loaded again.
     """
 
     isa: str
@@ -36,9 +33,7 @@ class Glue:
     corrected: bool = False
     lanes: int = LANES
     zeros: int = 0
-    biased: bool = False
     reloads: bool = False
-    in_words: bool = False
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -63,24 +58,24 @@ class Glue:
             self._store_sums(f, sums, first)
 
     def _store_sums(self, f: Function, sums: Sequence[str], first: str) -> None:
-        element, size = f"i{self.y_bits}", self.y_bits // 8
-        kind = f"<{LANES} x {element}>"
+        kind = f"<{LANES} x i{self.y_bits}>"
         offsets = f.load(kind, "%offsets")
         for p, value in enumerate(sums):
             if self.y_bits != self.sum_bits:
-                extend = "sext" if self.biased else "zext"
-                cast = extend if self.y_bits > self.sum_bits else "trunc"
+                cast = "zext" if self.y_bits > self.sum_bits else "trunc"
                 value = f.value(f"{cast} {self._kind} {value} to {kind}")
             if self.factor == 2:
                 value = f.value(f"add {kind} {value}, {value}")
             value = f.value(f"sub {kind} {offsets}, {value}")
-            f.store_first(value, element, size, LANES, self.lanes, first, p * self.y_step)
+            self._store_y(f, value, first, p)
+
+    def _store_y(self, f: Function, value: str, first: str, pixel: int) -> None:
+        at = pixel * self.y_step
+        f.store_first(value, f"i{self.y_bits}", self.y_bits // 8, LANES, self.lanes, first, at)
 
     def _store_bits(self, f: Function, sums: Sequence[str], first: str) -> None:
         """A byte of each pixel and plane."""
-        size = self.sum_bits // 8 * LANES
-        bounds = [f.load(self._kind, "%bounds", n * size) for n in range(2**self.out_bits - 1)]
-        flips = f.load("i8", "%flips")
+        bounds = self._bounds(f)
         padded = [*sums, *[sums[-1]] * (len(sums) % 2)]  # two pixels make a mask
         pairs = list(zip(padded[::2], padded[1::2], strict=True))
         masks = [self._planes(f, pair, bounds) for pair in pairs]
@@ -89,33 +84,23 @@ class Glue:
             planes = range(start, min(start + 2, self.out_bits))
             bits = mask_bytes(f, [mask[plane] for plane in planes for mask in masks], self.isa)
             count = 2 * len(masks) * len(planes)
-            bits = f.value(f"xor <{count} x i8> {bits}, {f.splat('i8', count, flips)}")
             places = [(plane, p) for plane in planes for p in range(len(padded))]
             for (plane, p), byte in zip(places, self._bytes(f, bits, count), strict=True):
                 if p < len(sums):
                     at = p * self.y_step + plane * self.plane_step
                     self._store_byte(f, byte, first, at)
 
-    def _bytes(self, f: Function, bits: str, count: int) -> Iterator[str]:
-        """The bytes of a vector, in order.
+    def _bounds(self, f: Function) -> list[str]:
+        """Of each level."""
+        size = self.sum_bits // 8 * LANES
+        return [f.load(self._kind, "%bounds", n * size) for n in range(2**self.out_bits - 1)]
 
-        Fewer than a word come as soon one by one, and then next to nothing is done beside: with one
-        pixel, one bit, 64@56 takes 18 % longer by words.
-        """
-        if not self.in_words or count < MOVED:
-            for i in range(count):
-                yield f.value(f"extractelement <{count} x i8> {bits}, i32 {i}")
-            return
-        whole = -(-count // MOVED)
-        bits = f.shuffle(bits, "i8", count, [i % count for i in range(MOVED * whole)])
-        words = f.value(f"bitcast <{MOVED * whole} x i8> {bits} to <{whole} x i64>")
+    def _bytes(self, f: Function, bits: str, count: int) -> Iterable[str]:
+        """The bytes of a vector, in order, with the channels that are to be flipped."""
+        flips = f.splat("i8", count, f.load("i8", "%flips"))
+        bits = f.value(f"xor <{count} x i8> {bits}, {flips}")
         for i in range(count):
-            if i % MOVED == 0:
-                word = f.value(f"extractelement <{whole} x i64> {words}, i32 {i // MOVED}")
-                # No instruction, but without it LLVM takes bytes from the vector again.
-                word = f.value(f'call i64 asm "", "=r,0"(i64 {word})')
-            byte = f.value(f"lshr i64 {word}, {8 * (i % MOVED)}")
-            yield f.value(f"trunc i64 {byte} to i8")
+            yield f.value(f"extractelement <{count} x i8> {bits}, i32 {i}")
 
     def _store_byte(self, f: Function, byte: str, first: str, at: int) -> None:
         f.store("i8", byte, first, at)
@@ -129,7 +114,6 @@ class Glue:
         the next one decides. So two bits are two comparisons and a selection for each pixel, where
         a comparison with each of the three bounds, and two xors for each two pixels, would be more.
         """
-        order = "slt" if self.biased else "ult"
         bits: list[list[str]] = []  # of each plane, the most significant first, of each pixel
         for plane in reversed(range(self.out_bits)):
             levels = range(2**plane - 1, len(bounds), 2 ** (plane + 1))
@@ -137,9 +121,19 @@ class Glue:
                 self._select(f, [pixel_bits[p] for pixel_bits in bits], bounds, levels)
                 for p in range(len(sums))
             ]
-            pairs = zip(sums, chosen, strict=True)
-            bits.append([f.value(f"icmp {order} {self._kind} {a}, {b}") for a, b in pairs])
-        joined = [f.join(of_pixels, "i1", LANES) for of_pixels in reversed(bits)]
+            bits.append(self._below(f, sums, chosen))
+        return self._joined(f, bits[::-1])
+
+    def _below(
+        self, f: Function, sums: Sequence[str], bounds: Sequence[str], order: str = "ult"
+    ) -> list[str]:
+        """Whether each sum is below its bound."""
+        pairs = zip(sums, bounds, strict=True)
+        return [f.value(f"icmp {order} {self._kind} {a}, {b}") for a, b in pairs]
+
+    def _joined(self, f: Function, bits: Sequence[list[str]]) -> list[str]:
+        """Masks of planes' bits of two pixels."""
+        joined = [f.join(of_pixels, "i1", LANES) for of_pixels in bits]
         return [f.value(f"sext <16 x i1> {value} to {MASK}") for value in joined]
 
     def _select(

@@ -155,6 +155,14 @@ class Order(Protocol):
     def bias(self) -> int:
         """What the kernel's sums lack of T."""
 
+    @property
+    def sum_bits(self) -> int:
+        """Of the sums' type."""
+
+    @property
+    def starts(self) -> int:
+        """How many numbers of 32 bits a tile's sums begin with, or 0: they begin with zero."""
+
     def arranged(self, weights: Array) -> Array:
         """``weights_shape`` as the kernel takes it."""
 
@@ -176,11 +184,19 @@ def pack_parameters(w: FewBitWorkload, order: Order, arrays: dict[str, Array]) -
     For tiles of C = 8 or 32 channels: bounds [group, tile, level, C], flips [group, tile] with a
     channel a bit; offsets [group, tile, C]; corrections [class, group, tile, C]. Channels past the
     last: bits of zero.
+
+    With S numbers that sums begin with: starts [group, tile, S], which are offsets, or less than
+    zero by the last bound, so that there are only the other bounds, less that one. Nothing is
+    flipped.
     """
+    if order.starts:
+        arrays = turned(arrays)
     weights = arrays["weights"]
     packed = {"weights": pack_weights(w, order, weights)}
-    kind = np.dtype(f"uint{sum_bits(w)}")
-    if w.glue == "acc":
+    kind = np.dtype(f"uint{order.sum_bits}")
+    if order.starts:
+        packed |= _starts(w, order, arrays, kind)
+    elif w.glue == "acc":
         offsets = constants(w, weights) - factor(w) * order.bias
         packed["offsets"] = _by_tile(offsets, order).astype(w.output_dtype)
     else:
@@ -190,8 +206,41 @@ def pack_parameters(w: FewBitWorkload, order: Order, arrays: dict[str, Array]) -
         packed["flips"] = bits.view(f"<u{bits.shape[-1]}")[..., 0]
     if is_corrected(w):
         # Sums are corrected modulo 2^16 or 2^32: what a correction adds to T is below that again.
-        packed["corrections"] = _by_tile(corrections(w, weights), order).astype(kind)
+        times = -factor(w) if order.starts and w.glue == "acc" else 1
+        packed["corrections"] = _by_tile(times * corrections(w, weights), order).astype(kind)
     return packed
+
+
+def _starts(
+    w: FewBitWorkload, order: Order, arrays: dict[str, Array], kind: np.dtype[Any]
+) -> dict[str, Array]:
+    """starts, and, of two levels and more, bounds."""
+    packed = {}
+    if w.glue == "acc":
+        starts = _by_tile(constants(w, arrays["weights"]) - factor(w) * order.bias, order)
+    else:
+        # Past the last channel, where weights are zero, T is no less than its bound of 0.
+        levels = _by_tile(bounds(w, arrays)[0].T, order)
+        starts = order.bias - levels[-1]
+        if len(levels) > 1:
+            packed["bounds"] = np.moveaxis(levels[:-1] - levels[-1], 0, 2).astype(kind)
+    spread = np.zeros((*starts.shape, order.starts // starts.shape[-1]), np.int32)
+    spread[..., 0] = starts
+    return {"starts": spread.reshape(*starts.shape[:2], order.starts)} | packed
+
+
+def turned(arrays: dict[str, Array]) -> dict[str, Array]:
+    """The same codes by channels of positive signs only: y <= t is -y >= -t."""
+    signs, thresholds = arrays.get("signs"), arrays.get("thresholds")
+    if signs is None or thresholds is None:
+        return arrays
+    weights = arrays["weights"]
+    each = signs.astype(np.int64).reshape(-1, *[1] * (weights.ndim - 1))
+    return arrays | {
+        "weights": (weights * each).astype(weights.dtype),
+        "thresholds": np.sort(thresholds.astype(np.int64) * signs[:, None], axis=1),
+        "signs": np.ones_like(signs),
+    }
 
 
 def _by_tile(array: Array, order: Order, mixed: bool = True) -> Array:

@@ -30,7 +30,7 @@ class Plain:
 
     row_parts = blocks = 1
     order = tuple(range(CHANNELS))
-    bias = 0
+    bias = starts = 0
 
     @classmethod
     def of(cls, w: FewBitWorkload, knobs: dict[str, Any]) -> Self:
@@ -39,6 +39,10 @@ class Plain:
     @property
     def words(self) -> int:
         return self.w.group_words
+
+    @property
+    def sum_bits(self) -> int:
+        return sum_bits(self.w)
 
     @property
     def tiles(self) -> int:
@@ -81,9 +85,9 @@ def compute_plain(p: Plain) -> Any:
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
         T.func_attr({"tirx.noalias": True})
-        buffers = arguments(p.w, p.weights_shape)
+        buffers = arguments(p.w, p)
         packed = T.sblock_alloc_buffer(p.packed_shape, "uint64")
-        sums = T.sblock_alloc_buffer(p.sums_shape, f"uint{sum_bits(p.w)}")
+        sums = T.sblock_alloc_buffer(p.sums_shape, f"uint{p.sum_bits}")
         _pack_input(p, buffers["x"], packed)
         _sums(p, packed, buffers["weights"], sums)
         _finish(p, sums, buffers)

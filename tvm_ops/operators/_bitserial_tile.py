@@ -104,11 +104,11 @@ class AnyTile:
         return [n for part in self.parts for n in (part.x, part.weights)]
 
     @property
-    def table(self) -> str:
-        """The LLVM constant that ``_loop`` reads."""
+    def constants(self) -> list[str]:
+        """In LLVM IR: the table that loops over parts read."""
         numbers = self._table_numbers
         values = ", ".join(f"i32 {n}" for n in numbers)
-        return f"@{self.table_name} = private constant [{len(numbers)} x i32] [{values}]"
+        return [f"@{self.table_name} = private constant [{len(numbers)} x i32] [{values}]"]
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,9 @@ class Tile(AnyTile):
 
 def module(tiles: Sequence[AnyTile]) -> str:
     """LLVM IR that defines several tiles, what they call and read."""
-    lines = [line for tile in tiles for line in (tile.table, *tile.function.llvm().splitlines())]
+    lines = [
+        line for tile in tiles for line in (*tile.constants, *tile.function.llvm().splitlines())
+    ]
     once = {line: None for line in lines if line.startswith(("@", "declare"))}
     own = {tile.function.name: tile.function.llvm() for tile in tiles}
     bodies = [line for text in own.values() for line in text.splitlines() if line not in once]

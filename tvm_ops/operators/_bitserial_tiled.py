@@ -62,7 +62,11 @@ class Tiled:
             knobs["runs"],
         )
 
-    bias = 0
+    bias = starts = 0
+
+    @property
+    def sum_bits(self) -> int:
+        return sum_bits(self.w)
 
     def arranged(self, weights: Array) -> Array:
         """As they are."""
@@ -262,14 +266,13 @@ class Tiled:
         glue = Glue(
             self.isa,
             w.out_bits,
-            sum_bits(w),
+            self.sum_bits,
             y_step,
             plane_step=0 if acc else y_step // w.out_bits,
             y_bits=np.dtype(w.output_dtype).itemsize * 8 if acc else 0,
             factor=factor(w),
             corrected=self.is_corrected,
             lanes=self.lanes,
-            biased=self.bias != 0,
             reloads=self.emitter in ("out_of_order", "carries"),
         )
         tile = self._tile_of(None if self.has_table else self.pixel_step, glue)

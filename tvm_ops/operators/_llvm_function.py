@@ -18,6 +18,7 @@ class Function:
         self._declared: dict[str, None] = {}
         self._values = self._labels = 0
         self._block = "entry"
+        self._memory = 0  # bytes
 
     def line(self, text: str) -> None:
         """A line without a value: a label, a branch, a store."""
@@ -44,17 +45,26 @@ class Function:
         operands: list[tuple[str, str]],
     ) -> list[str]:
         """``count`` results, each of type ``kind``, of inline assembly, which is never doubled."""
-        results = "{ " + ", ".join([kind] * count) + " }"
+        results = ["void", kind][count] if count < 2 else "{ " + ", ".join([kind] * count) + " }"
         given = ", ".join(f"{t} {v}" for t, v in operands)
         text = "\\0A".join(lines)
-        all_of = self.value(
-            f'call {results} asm sideeffect "{text}", "{constraints}"({given}) noduplicate'
-        )
+        call = f'call {results} asm sideeffect "{text}", "{constraints}"({given}) noduplicate'
+        if count == 0:
+            self.line(f"  {call}")
+            return []
+        all_of = self.value(call)
+        if count == 1:
+            return [all_of]
         return [self.value(f"extractvalue {results} {all_of}, {i}") for i in range(count)]
 
     def pointer(self, base: str, offset: int | str) -> str:
         """``base`` plus so many bytes, a number or an int32 value."""
         return self.value(f"getelementptr i8, ptr {base}, i32 {offset}") if offset else base
+
+    def memory(self, size: int) -> str:
+        """So many bytes that are the function's own, always the same."""
+        self._memory = max(self._memory, size)
+        return "%memory"
 
     def load(self, kind: str, base: str, offset: int | str = 0) -> str:
         """From any address: alignment is that of bytes."""
@@ -182,11 +192,13 @@ class Function:
         """The module: declarations, and the function ``name``, which returns 0."""
         pointers = [f"ptr noalias %{name}" for name in self.arguments]
         arguments = ", ".join([*pointers, *(f"i32 %{name}" for name in self.indices)])
+        memory = [f"  %memory = alloca [{self._memory} x i8], align 16"] if self._memory else []
         return "\n".join(
             [
                 *self._declared,
                 f"define internal i32 @{self.name}({arguments}) alwaysinline nounwind {{",
                 "entry:",
+                *memory,
                 *self._lines,
                 "  ret i32 0",
                 "}\n",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tvm_ops.boards import RunResult, get_board
 from tvm_ops.correctness import largest_error, what_differs
-from tvm_ops.errors import Unavailable
+from tvm_ops.errors import CheckFailed, Unavailable
 from tvm_ops.operators import get_operator
 from tvm_ops.task import Knobs, Task
 from tvm_ops.template import kernel_arguments
@@ -132,7 +132,10 @@ class Measurer:
         if result.error:
             kind = ENVIRONMENT if result.board_failed else "run"
             return Outcome([], error=f"{kind}: {result.error}")
-        y = self.output(result)
+        try:
+            y = self.output(result)
+        except CheckFailed as failed:
+            return Outcome([], error=f"wrong result: {failed}")
         assert y is not None
         max_error, error = largest_error(y, self.reference) / self.largest, None
         if self.bound == 0:
