@@ -116,6 +116,27 @@ def test_a_wrong_bit_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert outcome.error == message
 
 
+def test_a_bit_past_the_last_channel_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a trial and in a bundle's run."""
+    w, target = bitpack.Workload(1, 2, 1, 3, x="s8", word="u8"), get_target("host")
+    task, unpack = Task("bitpack", w, target), bitpack.unpack_output
+    bundle = write_bundle([(task, default_knobs(task))], target, tmp_path / "bundle.tar.gz")
+
+    def with_another(w: bitpack.Workload, y: np.ndarray) -> np.ndarray:
+        if y.any():
+            y = y.copy()
+            y[0, 1, 0, 0, 0] |= 1 << 6
+        return unpack(w, y)
+
+    monkeypatch.setattr(bitpack, "unpack_output", with_another)
+    outcome = Measurer(task, "host", tmp_path, repeats=1).measure(default_knobs(task))
+    [row] = run_bundle(bundle, check=True, repeat=1)
+    past = "1 bits past the last channel are set, first at [0, 1, 0, 0] bit 6"
+    assert outcome.error == row.error == f"wrong result: {past}"
+
+
 @pytest.mark.parametrize(
     ("thresholds", "message"),
     [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from tvm_ops.errors import InputError
+from tvm_ops.errors import CheckFailed, InputError
 from tvm_ops.operators import _bits
 from tvm_ops.operators._bits import (
     WORDS,
@@ -18,6 +18,7 @@ from tvm_ops.operators._bits import (
     packed_shape,
     unpack_codes,
     values,
+    word_bits,
 )
 
 
@@ -39,6 +40,20 @@ def test_the_order_of_bits_as_it_is_documented(bits: int, word: str) -> None:
                 expected[channel // 8] = (code >> plane & 1) << channel % 8
                 assert stored[plane].tolist() == expected
             np.testing.assert_array_equal(unpack_codes(packed, channels), codes)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_bits_past_the_last_channel_are_refused(word: str) -> None:
+    """Each of them, in each plane; it is named."""
+    channels = 13
+    packed = pack_codes(np.zeros((2, channels), np.uint8), 2, word)
+    for bit in range(channels, packed.shape[-1] * word_bits(word)):
+        for plane in range(2):
+            wrong = packed.copy()
+            stored = wrong.view(np.uint8)
+            stored[1, plane, bit // 8] = 1 << bit % 8
+            with pytest.raises(CheckFailed, match=rf"first at \[1, {plane}\] bit {bit}$"):
+                unpack_codes(wrong, channels)
 
 
 def test_the_documentation_says_so() -> None:
