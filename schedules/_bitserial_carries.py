@@ -1,7 +1,8 @@
 """The sketch ``carries`` of the few-bit operators: bits are added before they are counted.
 
 For the Cortex-A76: elsewhere `bsl` of 128 bits costs as much as it saves (A72), or the tile of two
-pixels has too many loads (A53). ``w`` is what the operators compute as a convolution.
+pixels has too many loads (A53), and both lack dot products. ``w`` is what the operators compute as
+a convolution.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _UNROLLED = 4  # chains of a plane, but for the first and the last; more are a l
 
 def space(w: Any, target: Any) -> dict[str, dict[str, list[Any]]]:
     """Pixels of a run, runs of a tile, and how many tiles have their panels at the same time."""
-    if target.core != _CORE or target.isa != "aarch64" or not w.chain_cut:
+    gains = target.core == _CORE and target.isa == "aarch64" and "+dotprod" in target.mattr
+    if not gains or not w.chain_cut:
         return {}
     size = w.out_h * w.out_w
     pixels = list(range(1, min(_MAX_PIXELS, size) + 1))
@@ -66,26 +68,31 @@ def _chains(w: Any) -> int:
 
 
 def likely(w: Any, target: Any) -> list[Knobs]:
-    """Knobs near the best: panels of about 8 KB, few pixels computed twice."""
+    """Knobs near the best: few pixels computed twice, few ends of chains to wait for.
+
+    One tile at a time is within 1 % of the best, panels of about 16 KB sometimes 1 % better.
+    """
     options = space(w, target).get("carries")
     if not options:
         return []
-    size, pixels = w.out_h * w.out_w, options["pixels"][-1]
-    kib = w.kernel[0] * w.kernel[1] * w.group_words * 16 * w.a_bits / 1024
+    size, (rows, words) = w.out_h * w.out_w, w.chain_cut
+    chain = rows * w.kernel[1] * words
+    kib = w.kernel[0] * w.kernel[1] * w.group_words * 16 * w.a_bits / 1024  # of a pixel
 
-    def cost(runs: int, block: int) -> float:
-        """Relative to the least; one run instead of two takes 1 to 4 % more."""
-        slots = -(-size // (pixels * runs)) * pixels * runs
-        room = abs(math.log2(block * runs * pixels * kib / 8))
-        return slots / size * (1 + 0.015 * abs(runs - 2)) * (1 + 0.005 * room)
+    def cost(knobs: Knobs) -> float:
+        """Relative to the least; measured of 9 to 36 words."""
+        tile, block = knobs["pixels"] * knobs["runs"], knobs["block"]
+        slots = -(-size // tile) * tile
+        room = 0.004 + 0.005 * abs(math.log2(block * tile * kib / 16)) if block > 1 else 0
+        return float(slots / size * (1 + 0.3 / (chain * tile)) * (1 + room))
 
     found = [
         {"sketch": "carries", "pixels": pixels, "runs": runs, "block": block}
+        for pixels in options["pixels"]
         for runs in RUNS
         for block in [1, *blocks(-(-size // (pixels * runs)))]
     ]
-    fitting = [knobs for knobs in found if legal(w, target, knobs)]
-    return sorted(fitting, key=lambda knobs: cost(knobs["runs"], knobs["block"]))[:4]
+    return sorted((knobs for knobs in found if legal(w, target, knobs)), key=cost)[:4]
 
 
 def schedule(sch: Any, knobs: Knobs, _target: Any) -> None:
