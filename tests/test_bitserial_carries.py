@@ -73,7 +73,7 @@ def test_chains_count_bits_that_differ(pixels: int, fill: str) -> None:
 def call(plan: ChainCall, x: np.ndarray, weights: np.ndarray, before: np.ndarray) -> np.ndarray:
     """Sums [pixel, channel], or their halves, after a chain whose weight is 4, from ``before``."""
     scales = np.repeat(np.int8([8, -4 if plan.chain.is_rest_negated else 4, 0, 0]), 4)
-    after = np.full(plan.chain.pixels * plan.vectors * SIZE, 0xA5, np.uint8)
+    after = np.full(plan.chain.pixels * plan.chain.vectors * SIZE, 0xA5, np.uint8)
     arrays = [*packed(x, weights), scales.view(np.uint8), before.reshape(-1).view(np.uint8), after]
     names = ("$x", "$weights", "$scales", "$before", "$after")
     machine = Machine(arrays, {name: i * PAGE for i, name in enumerate(names)})
@@ -98,7 +98,7 @@ def test_ends_of_chains_add_to_sums(pixels: int, words: int, form: Form | None) 
             weights = np.repeat(x[:, :1] ^ np.uint64(fill), 8, axis=1)
         for is_first in (False, True):
             plan = ChainCall(Chain(pixels, words), is_first, form)
-            lanes = 4 * plan.vectors
+            lanes = 4 * plan.chain.vectors
             before = rng.integers(-(2**16), 2**16, (1 if is_first else pixels, lanes), np.int32)
             expected = before.reshape(-1, 8, lanes // 8).sum(axis=-1, dtype=np.int64)
             expected = expected + 4 * (differing(x, weights) - plan.chain.bias)

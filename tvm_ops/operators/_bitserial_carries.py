@@ -53,6 +53,11 @@ class Chain:
         return 2 * most < 128
 
     @property
+    def vectors(self) -> int:
+        """Of a pixel's sums of 32 bits at the end: of a channel one, or two that are neighbours."""
+        return VECTORS // 2 if self.is_merged else VECTORS
+
+    @property
     def is_rest_negated(self) -> bool:
         """Whether the last sums modulo 2 are negated."""
         return self.pairs % 2 == 1

@@ -16,7 +16,6 @@ from functools import reduce
 
 from tvm_ops.operators._bitserial_carries import Carries, Chain
 from tvm_ops.operators._bitserial_chain_glue import Form
-from tvm_ops.operators._bitserial_chunk import VECTORS
 from tvm_ops.operators._llvm_function import Function
 
 SIZE = 16  # of a vector of sums; of a plane's scales
@@ -35,11 +34,6 @@ class ChainCall:
     chain: Chain
     is_first: bool
     form: Form | None
-
-    @property
-    def vectors(self) -> int:
-        """Of a pixel's sums."""
-        return VECTORS // 2 if self.chain.is_merged else VECTORS
 
     @property
     def operands(self) -> tuple[str, ...]:
@@ -61,7 +55,7 @@ class ChainCall:
         scales, sums = free[0], free[1 : 1 + len(carries)]
         lines.append(f"ldr q{scales}, [$scales]")
         for i, (total, *counts) in enumerate(zip(sums, carries, states, strict=True)):
-            at = SIZE * (i % self.vectors if self.is_first else i)
+            at = SIZE * (i % self.chain.vectors if self.is_first else i)
             lines.append(f"ldr q{total}, [$before, #{at}]")
             lines += [
                 f"sdot v{total}.4s, v{register}.16b, v{scales}.4b[{lane}]"

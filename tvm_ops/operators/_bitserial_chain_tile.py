@@ -75,8 +75,7 @@ class ChainTile(AnyTile):
 
         ``places`` are those of x and of weights.
         """
-        call = ChainCall(self.chain, is_first, form)
-        sums = f.memory(SIZE * call.vectors * self.pixels)
+        sums = f.memory(SIZE * self.chain.vectors * self.pixels)
         pointers = {
             "x": f.pointer(x, places[0]),
             "weights": f.pointer("%weights", places[1]),
@@ -84,7 +83,7 @@ class ChainTile(AnyTile):
             "before": "%starts" if is_first else sums,
             "after": sums,
         }
-        return call.call(f, pointers)
+        return ChainCall(self.chain, is_first, form).call(f, pointers)
 
     @property
     def _scales(self) -> list[int]:

@@ -60,8 +60,8 @@ class Chained(Tiled):
 
     @property
     def starts(self) -> int:  # type: ignore[override]
-        """A channel's, or two: itself and zero."""
-        return 8 if self.chain.is_merged else 16
+        """A channel's, and zero where it has two neighbours."""
+        return 4 * self.chain.vectors
 
     def arranged(self, weights: Array) -> Array:
         """Running xors along the words of each chain."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_ops.operators._llvm_function import Function
@@ -95,12 +95,11 @@ class Glue:
         size = self.sum_bits // 8 * LANES
         return [f.load(self._kind, "%bounds", n * size) for n in range(2**self.out_bits - 1)]
 
-    def _bytes(self, f: Function, bits: str, count: int) -> Iterable[str]:
+    def _bytes(self, f: Function, bits: str, count: int) -> list[str]:
         """The bytes of a vector, in order, with the channels that are to be flipped."""
         flips = f.splat("i8", count, f.load("i8", "%flips"))
         bits = f.value(f"xor <{count} x i8> {bits}, {flips}")
-        for i in range(count):
-            yield f.value(f"extractelement <{count} x i8> {bits}, i32 {i}")
+        return one_by_one(f, bits, count)
 
     def _store_byte(self, f: Function, byte: str, first: str, at: int) -> None:
         f.store("i8", byte, first, at)
@@ -165,3 +164,8 @@ class Glue:
         text = "ldr ${0:q}, [$1]\\0Abit $0.16b, $2.16b, $3.16b"
         operands = f"ptr {at}, {self._kind} {above}, {self._kind} {mask}"
         return f.value(f'call {self._kind} asm "{text}", "=&w,r,w,w"({operands})')
+
+
+def one_by_one(f: Function, bits: str, count: int) -> list[str]:
+    """The bytes of a vector."""
+    return [f.value(f"extractelement <{count} x i8> {bits}, i32 {i}") for i in range(count)]
