@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tvm_ops.errors import InputError
 from tvm_ops.operators import bitserial_conv2d, bitserial_dense
-from tvm_ops.operators._bitserial_pack import edges, sum_bits
+from tvm_ops.operators._bitserial_borders import edges
+from tvm_ops.operators._bitserial_pack import sum_bits
 from tvm_ops.operators._bitserial_reference import sums
 from tvm_ops.targets import get_target
 from tvm_ops.task import Task

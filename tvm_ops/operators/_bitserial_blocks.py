@@ -8,8 +8,9 @@ import numpy as np
 
 from tvm_ops.operators._bits import WORDS
 from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._bitserial_borders import edges, is_corrected
 from tvm_ops.operators._bitserial_chained import Chained
-from tvm_ops.operators._bitserial_pack import Order, edges, is_corrected
+from tvm_ops.operators._bitserial_pack import Order
 from tvm_ops.operators._bitserial_panels import chain_panels
 from tvm_ops.operators._bitserial_tile import module
 from tvm_ops.operators._bitserial_tiled import Tiled

@@ -8,13 +8,13 @@ zeros for the pads of bipolar codes add (2^a - 1) times the weights that fall ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from tvm_ops.operators import _bits, _glue
 from tvm_ops.operators._bitserial import FewBitWorkload
+from tvm_ops.operators._bitserial_borders import corrections, is_corrected
 from tvm_ops.operators._bitserial_reference import check
 from tvm_ops.operators._layout import Array
 
@@ -27,11 +27,6 @@ def factor(w: FewBitWorkload) -> int:
 def sum_bits(w: FewBitWorkload) -> int:
     """Of the type that T is held in: T and the bound that none reaches, T + 1, fit it."""
     return 16 if w.largest + 1 < 2**16 else 32
-
-
-def is_corrected(w: FewBitWorkload) -> bool:
-    """Whether pads are exact zeros that a correction has to make."""
-    return w.polarity == "bipolar0" and w.pad != (0, 0)
 
 
 def constants(w: FewBitWorkload, weights: Array) -> Array:
@@ -60,75 +55,6 @@ def bounds(w: FewBitWorkload, arrays: dict[str, Array]) -> tuple[Array, Array]:
     return np.clip(found, 0, w.largest + 1), (signs < 0).astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class Edge:
-    """Positions of an output axis by which taps fall outside of the input: ``classes`` of them."""
-
-    size: int
-    outputs: int
-    kernel: int
-    stride: int
-    pad: int
-
-    @property
-    def before(self) -> int:
-        """Outputs from the start that reach over it."""
-        return min(self.outputs, -(-self.pad // self.stride))
-
-    @property
-    def after(self) -> int:
-        """Outputs at the end that reach over it."""
-        inside = (
-            self.size + self.pad - self.kernel
-        ) // self.stride + 1  # the first that reach none
-        return self.outputs - min(self.outputs, max(inside, 0))
-
-    @property
-    def together(self) -> int:
-        """Outputs whose class is that of the first one inside, less one."""
-        return max(self.outputs - self.before - self.after - 1, 0)
-
-    @property
-    def classes(self) -> int:
-        return self.outputs - self.together
-
-    def of(self, output: Any) -> Any:
-        """The class of an output, as TIR."""
-        from tvm import tirx
-
-        last_inside = self.before + self.together
-        far = tirx.max(output - last_inside, 0)
-        return tirx.min(output, self.before) + far
-
-    def outside(self, index: int) -> Array:
-        """Which taps of a class fall outside, bool [kernel]."""
-        output = index if index <= self.before else index + self.together
-        positions = output * self.stride - self.pad + np.arange(self.kernel)
-        return (positions < 0) | (positions >= self.size)
-
-
-def edges(w: FewBitWorkload) -> tuple[Edge, Edge]:
-    """Of rows and columns."""
-    args = zip((w.h, w.w), (w.out_h, w.out_w), w.kernel, w.stride, w.pad, strict=True)
-    rows, cols = (Edge(*a) for a in args)
-    return rows, cols
-
-
-def corrections(w: FewBitWorkload, weights: Array) -> Array:
-    """[row class * column class, co]: by how much T is too large where pads count as zero.
-
-    Half of (2^a - 1) sum of weights outside is whole: ci / groups is even and weights are odd.
-    """
-    rows, cols = edges(w)
-    per_tap = weights.astype(np.int64).sum(axis=3)  # [co, kh, kw]
-    found = []
-    for r in range(rows.classes):
-        for c in range(cols.classes):
-            outside = rows.outside(r)[:, None] | cols.outside(c)[None, :]
-            found.append((per_tap * outside).sum(axis=(1, 2)))
-    return (2**w.a_bits - 1) * np.stack(found) // 2
-
-
 class Order(Protocol):
     """In which order a kernel takes its weights; its channels may be those of all groups."""
 
@@ -153,7 +79,7 @@ class Order(Protocol):
 
     @property
     def bias(self) -> int:
-        """What the kernel's sums lack of T."""
+        """What sums lack of T; 0 unless they begin with ``starts``."""
 
     @property
     def sum_bits(self) -> int:
@@ -197,11 +123,10 @@ def pack_parameters(w: FewBitWorkload, order: Order, arrays: dict[str, Array]) -
     if order.starts:
         packed |= _starts(w, order, arrays, kind)
     elif w.glue == "acc":
-        offsets = constants(w, weights) - factor(w) * order.bias
-        packed["offsets"] = _by_tile(offsets, order).astype(w.output_dtype)
+        packed["offsets"] = _by_tile(constants(w, weights), order).astype(w.output_dtype)
     else:
         found, flips = bounds(w, arrays)
-        packed["bounds"] = np.moveaxis(_by_tile(found.T - order.bias, order), 0, 2).astype(kind)
+        packed["bounds"] = np.moveaxis(_by_tile(found.T, order), 0, 2).astype(kind)
         bits = np.packbits(_by_tile(flips, order, mixed=False), axis=-1, bitorder="little")
         packed["flips"] = bits.view(f"<u{bits.shape[-1]}")[..., 0]
     if is_corrected(w):

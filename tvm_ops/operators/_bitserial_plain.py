@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from tvm_ops.operators import _bits
 from tvm_ops.operators._bitserial import FewBitWorkload
 from tvm_ops.operators._bitserial_blocks import arguments
+from tvm_ops.operators._bitserial_borders import edges, is_corrected
 from tvm_ops.operators._bitserial_chunk import CHANNELS
-from tvm_ops.operators._bitserial_pack import edges, factor, is_corrected, sum_bits
+from tvm_ops.operators._bitserial_pack import factor, sum_bits
 from tvm_ops.operators._bitserial_words import padded_word
 from tvm_ops.operators._layout import Array
 

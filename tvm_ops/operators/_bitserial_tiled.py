@@ -16,9 +16,10 @@ import numpy as np
 
 from tvm_ops.operators._bitserial import MAX_STEPS, WIDE_CHANNELS, FewBitWorkload
 from tvm_ops.operators._bitserial_asm import MAX_OFFSET
+from tvm_ops.operators._bitserial_borders import is_corrected
 from tvm_ops.operators._bitserial_chunk import CHANNELS, PIXELS_APART, WORD, Chunk
 from tvm_ops.operators._bitserial_glue import Glue
-from tvm_ops.operators._bitserial_pack import factor, is_corrected, sum_bits
+from tvm_ops.operators._bitserial_pack import factor, sum_bits
 from tvm_ops.operators._bitserial_tile import MAX_UNROLLED, AnyTile, Part, Tile, with_end
 from tvm_ops.operators._bitserial_wide_glue import MIXED, WideGlue
 from tvm_ops.operators._bitserial_wide_tile import WideTile
