@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,7 +80,18 @@ def test_versions(server, bundles, prefix: str) -> None:
     assert list(server.temporary.iterdir()) == []
 
 
-def test_a_version_that_is_damaged_is_made_anew(server, bundles, prefix: str) -> None:
+def test_a_version_that_is_damaged_is_made_anew(
+    server, bundles, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within the same second."""
+    times = (datetime(2026, 1, 1, microsecond=n, tzinfo=timezone.utc) for n in (0, 1))
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return next(times)
+
+    monkeypatch.setattr(deploying, "datetime", Clock)
     one = deploy(bundles["one"], server.address, prefix)
     (Path(prefix, "current/include/tvm_ops.h")).write_text("")
     again = deploy(bundles["one"], server.address, prefix)

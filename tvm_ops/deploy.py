@@ -79,7 +79,8 @@ def deploy(
             previous = state["previous"] or None
             return Deployment(place.name, prefix, state["current"], previous, rows, changed=False)
         staged = _stage(place, bundle, prefix)
-        version = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{digest}"
+        # Microseconds, as the same bundle may come again within a second of a damaged one.
+        version = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}-{digest}"
         try:
             rows = _check(place, bundle, staged)
             done = _facts(_ask(place, "commit", prefix, Path(staged).name, version))
