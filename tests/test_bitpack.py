@@ -133,7 +133,7 @@ def test_a_bit_past_the_last_channel_is_found(
     monkeypatch.setattr(bitpack, "unpack_output", with_another)
     outcome = Measurer(task, "host", tmp_path, repeats=1).measure(default_knobs(task))
     [row] = run_bundle(bundle, check=True, repeat=1)
-    past = "1 bits past the last channel are set, first at [0, 1, 0, 0] bit 6"
+    past = "bits past the last channel are set: 1, first at [0, 1, 0, 0] bit 6"
     assert outcome.error == row.error == f"wrong result: {past}"
 
 

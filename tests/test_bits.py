@@ -52,7 +52,7 @@ def test_bits_past_the_last_channel_are_refused(word: str) -> None:
             wrong = packed.copy()
             stored = wrong.view(np.uint8)
             stored[1, plane, bit // 8] = 1 << bit % 8
-            with pytest.raises(CheckFailed, match=rf"first at \[1, {plane}\] bit {bit}$"):
+            with pytest.raises(CheckFailed, match=rf"set: 1, first at \[1, {plane}\] bit {bit}$"):
                 unpack_codes(wrong, channels)
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schedules import bitserial_conv2d
+from schedules import _bitserial_carries, bitserial_conv2d
 from tests.bits_machine import PAGE, Machine
 from tvm_ops.operators._bitserial import CHAIN_WORDS
 from tvm_ops.operators._bitserial_carries import Carries, Chain, chain_weights
-from tvm_ops.operators._bitserial_chain_end import SIZE, ChainCall
-from tvm_ops.operators._bitserial_chain_glue import Form
+from tvm_ops.operators._bitserial_chain_end import SIZE, ChainCall, Form
 from tvm_ops.operators._bitserial_chained import Chained
 from tvm_ops.operators._bitserial_chunk import VECTORS
 from tvm_ops.operators._bitserial_pack import bounds, constants, pack, turned
@@ -220,6 +219,34 @@ def test_sizes_of_sums_and_loops() -> None:
     assert bits == [16, 16, 16, 16, 32, 32]
     loops = [" br i1 " in plan(w).tile(False).function.llvm() for w in (SMALL, BITS, LONG, LARGE)]
     assert loops == [False, False, True, True]
+
+
+@pytest.mark.parametrize("w", [*CHAINED, LONG, LARGE, LARGE_SUMS], ids=lambda w: w.shape_key)
+def test_templates_know_how_many_chains_code_has(w: Workload) -> None:
+    code = Chained.of(w, {"pixels": 1, "runs": 1}).tile(False).function.llvm()
+    assert code.count("asm sideeffect") == _bitserial_carries._chains(w)
+
+
+@pytest.mark.parametrize(("channels", "bits"), [(512, 16), (544, 32)])
+@pytest.mark.parametrize("t", [-(2**20), 0, 2**20])
+@pytest.mark.parametrize("differ", [False, True])
+def test_sums_and_bounds_at_their_extremes(
+    channels: int, bits: int, t: int, differ: bool, tmp_path: Path
+) -> None:
+    """The least T and the largest one, 32256 and 34272, less bounds that none or all meet."""
+    w = Workload(1, channels, 1, 1, 8, (3, 3), a_bits=3, out_bits=2)
+    assert Chained.of(w, {"pixels": 1, "runs": 1}).sum_bits == bits
+    task = Task("bitserial_conv2d", w, RPI5)
+    measurer = Measurer(task, "emulated", tmp_path, repeats=1)
+    thresholds = np.int32([[t, t, t], [-t, 0, t] if t > 0 else [t, 0, -t]] * 4)
+    measurer.arrays = {
+        "x": np.full((1, 1, 1, channels), 0, np.uint8),
+        "weights": np.full((8, 3, 3, channels), 1 if differ else -1, np.int8),
+        "thresholds": thresholds,
+        "signs": np.int8([1, 1, -1, -1] * 2),
+    }
+    knobs = {"sketch": "carries", "pixels": 1, "runs": 1, "block": 1}
+    assert measurer.measure(knobs).error is None
 
 
 def test_a_word_has_no_pair() -> None:

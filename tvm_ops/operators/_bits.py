@@ -104,7 +104,7 @@ def unpack_codes(packed: Array, channels: int) -> Array:
     if len(unused):
         *at, bit = unused[0].tolist()
         raise CheckFailed(
-            f"{len(unused)} bits past the last channel are set, first at {at} bit {channels + bit}"
+            f"bits past the last channel are set: {len(unused)}, first at {at} bit {channels + bit}"
         )
     planes = planes[..., :channels]
     weights = (1 << np.arange(packed.shape[-2], dtype=np.uint8))[:, None]

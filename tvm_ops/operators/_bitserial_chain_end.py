@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import Literal
 
 from tvm_ops.operators._bitserial_carries import Carries, Chain
-from tvm_ops.operators._bitserial_chain_glue import Form
 from tvm_ops.operators._llvm_function import Function
 
 SIZE = 16  # of a vector of sums; of a plane's scales
+
+Form = Literal["low", "high", "all"]
 
 
 @dataclass(frozen=True)
@@ -43,27 +45,29 @@ class ChainCall:
     def write(self) -> tuple[list[str], list[int]]:
         """Lines, and the registers of the results."""
         chain = Carries(self.chain)
-        carries, states = chain.outputs
-        free = [i for i in range(32) if i not in (*carries, *states)]
-        lines = list(chain.lines)
+        carries, rests = chain.outputs
+        scales, *free = (i for i in range(32) if i not in (*carries, *rests))
+        lines = [*chain.lines, *(f"cnt v{i}.16b, v{i}.16b" for i in rests)]
         if self.chain.is_merged:
-            lines += _merged(carries)
-        lines += [f"cnt v{i}.16b, v{i}.16b" for i in states]
-        if self.chain.is_merged:
-            lines += _merged(states)
-            carries, states = carries[::2], states[::2]
-        scales, sums = free[0], free[1 : 1 + len(carries)]
+            lines += _pairs("addp", "16b", [*carries, *rests])
+            carries, rests = carries[::2], rests[::2]
         lines.append(f"ldr q{scales}, [$scales]")
-        for i, (total, *counts) in enumerate(zip(sums, carries, states, strict=True)):
+        sums = free[: len(carries)]
+        for i, (total, *counts) in enumerate(zip(sums, carries, rests, strict=True)):
             at = SIZE * (i % self.chain.vectors if self.is_first else i)
             lines.append(f"ldr q{total}, [$before, #{at}]")
             lines += [
                 f"sdot v{total}.4s, v{register}.16b, v{scales}.4b[{lane}]"
                 for lane, register in enumerate(counts)
             ]
+        after, results = self._results(sums)
+        return [*lines, *after], results
+
+    def _results(self, sums: list[int]) -> tuple[list[str], list[int]]:
+        """What becomes of sums, and the registers of the results."""
         if not self.form:
-            stores = [f"str q{total}, [$after, #{SIZE * i}]" for i, total in enumerate(sums)]
-            return [*lines, *stores], []
+            return [f"str q{total}, [$after, #{SIZE * i}]" for i, total in enumerate(sums)], []
+        lines: list[str] = []
         if not self.chain.is_merged:
             lines += _pairs("addp", "4s", sums)
             sums = sums[::2]
@@ -89,7 +93,3 @@ def _pairs(name: str, lanes: str, registers: list[int]) -> list[str]:
     """Instructions on neighbouring registers, whose results are in the first ones."""
     pairs = zip(registers[::2], registers[1::2], strict=True)
     return [f"{name} v{a}.{lanes}, v{a}.{lanes}, v{b}.{lanes}" for a, b in pairs]
-
-
-def _merged(registers: list[int]) -> list[str]:
-    return _pairs("addp", "16b", registers)

@@ -4,39 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from tvm_ops.operators._bitserial_chain_end import Form
 from tvm_ops.operators._bitserial_glue import LANES, Glue, one_by_one
 from tvm_ops.operators._llvm_function import Function
 from tvm_ops.operators._mask_bits import MASK
 
 _MOVED = 8  # bytes that leave the vector registers together
 
-Form = Literal["low", "high", "all"]
-
 
 @dataclass(frozen=True)
 class ChainGlue(Glue):
     """A ``Glue`` whose sums are y, or T less the last bound; all others are less by that one, too.
 
-    Nothing is flipped.
+    Nothing is flipped. ``form``: what sums of 32 bits leave, the "high" half where one bit is the
+    sign.
     """
+
+    form: Form = "low"
 
     @property
     def arguments(self) -> tuple[str, ...]:
         bounds = ("bounds",) if self.out_bits > 1 else ()
         return "starts", *bounds, *(("corrections",) if self.corrected else ())
-
-    @property
-    def form(self) -> Form:
-        """What of sums of 32 bits is needed: the half with the sign, the lower one, or "all"."""
-        if self._is_sign:
-            return "high"
-        return "low" if self.sum_bits == 16 else "all"
-
-    @property
-    def _is_sign(self) -> bool:
-        return self.out_bits == 1 and not self.corrected
 
     def _store_sums(self, f: Function, sums: Sequence[str], first: str) -> None:
         for p, value in enumerate(sums):
@@ -54,7 +44,7 @@ class ChainGlue(Glue):
         That says that T is between the first bound and the last, which is one comparison of
         numbers without a sign; no bound is selected.
         """
-        if self._is_sign:
+        if self.form == "high":
             return [self._below_zero(f, sums)]
         if self.out_bits != 2:
             return super()._planes(f, sums, bounds)

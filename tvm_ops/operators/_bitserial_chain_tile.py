@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from tvm_ops.operators._bitserial_carries import Chain
-from tvm_ops.operators._bitserial_chain_end import SIZE, ChainCall
-from tvm_ops.operators._bitserial_chain_glue import ChainGlue, Form
+from tvm_ops.operators._bitserial_chain_end import SIZE, ChainCall, Form
+from tvm_ops.operators._bitserial_chain_glue import ChainGlue
 from tvm_ops.operators._bitserial_tile import AnyTile, Part
 from tvm_ops.operators._llvm_function import Function
 
@@ -31,54 +30,47 @@ class ChainTile(AnyTile):
         x = f.pointer(pointers[0], run * self.chain.size)
         first, last = self.parts[0], self.parts[-1]
         if first is not last:
-            self._part(f, x, first, is_first=True)
-        for _, parts in groupby(self.parts[1:-1], lambda part: part.shift):
-            self._plane(f, x, list(parts))
-        found = self._part(f, x, last, is_first=first is last, form=self.glue.form)
+            self._add(f, x, first.x, first.weights, first.shift, is_first=True)
+        for shift, parts in groupby(self.parts[1:-1], lambda part: part.shift):
+            self._add_plane(f, x, list(parts), shift)
+        found = self._add(
+            f, x, last.x, last.weights, last.shift, is_first=first is last, form=self.glue.form
+        )
         size = self.glue.sum_bits
         if size == 32:
-            found = [
-                f.join([low, high], "i8", 16)
-                for low, high in zip(found[::2], found[1::2], strict=True)
-            ]
+            pairs = zip(found[::2], found[1::2], strict=True)
+            found = [f.join(list(pair), "i8", 16) for pair in pairs]
         return [f.value(f"bitcast <{size} x i8> {value} to <8 x i{size}>") for value in found]
 
-    def _plane(self, f: Function, x: str, parts: list[Part]) -> None:
+    def _add_plane(self, f: Function, x: str, parts: list[Part], shift: int) -> None:
         """Adds chains of a plane to the sums in memory."""
         if len(parts) <= _MAX_UNROLLED:
             for part in parts:
-                self._part(f, x, part)
+                self._add(f, x, part.x, part.weights, shift)
             return
 
         def add(entry: str, _: list[str]) -> list[str]:
-            self._call(f, x, [f.load("i32", entry, 4 * i) for i in range(2)], parts[0].shift)
-            return []
+            at, weights = (f.load("i32", entry, 4 * i) for i in range(2))
+            return self._add(f, x, at, weights, shift)
 
         first = f.pointer(f"@{self.table_name}", 8 * self.parts.index(parts[0]))
         f.loop(len(parts), {first: 8}, [], "", add)
 
-    def _part(
-        self, f: Function, x: str, part: Part, is_first: bool = False, form: Form | None = None
-    ) -> list[str]:
-        return self._call(f, x, [part.x, part.weights], part.shift, is_first, form)
-
-    def _call(
+    def _add(
         self,
         f: Function,
         x: str,
-        places: Sequence[int | str],
+        at: int | str,
+        weights: int | str,
         shift: int,
         is_first: bool = False,
         form: Form | None = None,
     ) -> list[str]:
-        """Adds a chain to what sums begin with or are in memory, to which they go, or are given.
-
-        ``places`` are those of x and of weights.
-        """
+        """Adds a chain to what sums begin with, or are in memory; they go there, or are given."""
         sums = f.memory(SIZE * self.chain.vectors * self.pixels)
         pointers = {
-            "x": f.pointer(x, places[0]),
-            "weights": f.pointer("%weights", places[1]),
+            "x": f.pointer(x, at),
+            "weights": f.pointer("%weights", weights),
             "scales": f.pointer(f"@{self._scales_name}", SIZE * shift),
             "before": "%starts" if is_first else sums,
             "after": sums,

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tvm_ops.operators._bitserial import FewBitWorkload
 from tvm_ops.operators._bitserial_carries import Chain, chain_weights
+from tvm_ops.operators._bitserial_chain_end import Form
 from tvm_ops.operators._bitserial_chain_glue import ChainGlue
 from tvm_ops.operators._bitserial_chain_tile import ChainTile
 from tvm_ops.operators._bitserial_glue import Glue
@@ -51,12 +50,19 @@ class Chained(Tiled):
         return sum(self.chain.bias << part.shift for part in self.parts)
 
     @property
+    def form(self) -> Form:
+        """What is left of sums of 32 bits: of y, or of T less a bound, for one bit its sign."""
+        if self.w.out_bits == 1 and not self.is_corrected:
+            return "high"
+        most = 2**15 - 2  # T less a bound, which may be T + 1, is then 16 bits with a sign
+        is_short = (
+            self.w.output_dtype == "int16" if self.w.glue == "acc" else self.w.largest <= most
+        )
+        return "low" if is_short else "all"
+
+    @property
     def sum_bits(self) -> int:
-        """Of y, or of T less a bound, of which one bit takes the sign only."""
-        if self.w.glue == "acc":
-            return 8 * np.dtype(self.w.output_dtype).itemsize
-        is_sign = self.w.out_bits == 1 and not self.is_corrected
-        return 16 if is_sign or self.w.largest + 2 <= 2**15 else 32
+        return 32 if self.form == "all" else 16
 
     @property
     def starts(self) -> int:  # type: ignore[override]
@@ -75,4 +81,5 @@ class Chained(Tiled):
         return w.n, w.groups, w.a_bits, rows, cols, self.blocks * self.words
 
     def _tile_of(self, pixel_step: int | None, glue: Glue) -> AnyTile:
-        return ChainTile(self.parts, pixel_step, ChainGlue(**vars(glue)), self.runs, self.chain)
+        glue = ChainGlue(**vars(glue), form=self.form)
+        return ChainTile(self.parts, pixel_step, glue, self.runs, self.chain)
