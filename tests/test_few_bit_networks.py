@@ -261,6 +261,10 @@ def test_command_line(tmp_path, capsys):
     assert read_sums(tmp_path, "rpi3")[0] == made.sums
     assert cli_few_bit.main(["rpi2", *arguments]) == 2
     assert "unknown target 'rpi2'" in capsys.readouterr().err
+    absent = tmp_path / "absent"
+    assert cli_few_bit.main(["--logs", str(made.logs), "--root", str(absent)]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(rf"few_bit_networks: {absent}/\S+: No such file or directory\n", said)
 
 
 def test_sums_of_other_fields_are_refused():

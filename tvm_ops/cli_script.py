@@ -13,7 +13,7 @@ TARGETS = ("rpi3", "rpi4", "rpi5")
 
 
 def run_script(name: str, run: Callable[[], int]) -> int:
-    """What ``run`` returns; 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM.
+    """What ``run`` returns; 2 for bad input and files, 130 after Ctrl-C, 143 after SIGTERM.
 
     What was measured is kept.
     """
@@ -22,6 +22,11 @@ def run_script(name: str, run: Callable[[], int]) -> int:
         return run()
     except InputError as error:
         say(f"{name}: {error}")
+        return 2
+    except OSError as error:
+        if error.filename is None:  # not of a file that was given
+            raise
+        say(f"{name}: {error.filename}: {error.strerror}")
         return 2
     except KeyboardInterrupt:
         say(f"{name}: {interrupts.words}; what was measured is kept, run it again")
